@@ -1,0 +1,1 @@
+"""tegum: a laboratory for how neural networks represent and choose."""

@@ -1,0 +1,47 @@
+"""Axis names, artifacts and named random streams: the ground floor.
+
+Axes are singular and in one order everywhere: `model, example, token, feature,
+hidden, neuron`. Weights W have axes `(hidden, feature)`: column `W_i` is the
+direction of feature i, `W_ki` the weight of feature i on unit k, `h = W x`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+Status = Literal["trained", "diverged"]
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """What came of one row of a design: named arrays, and how it ended.
+
+    `arrays` holds, for a toy model, `W` (hidden, feature), `b` (feature), and the
+    clean loss along training as `loss_step` and `loss`. A row that diverged is kept:
+    `status` says so and `diverged_at_step` is the first step whose parameters were
+    not finite.
+    """
+
+    arrays: Mapping[str, np.ndarray]
+    status: Status = "trained"
+    diverged_at_step: int | None = None
+
+
+def stream_key(seed: int, purpose: str) -> int:
+    """The 64-bit key of the random stream that belongs to `(seed, purpose)`.
+
+    Streams are named, never counted: two purposes of one seed are independent, and
+    what one draws never shifts what another sees.
+    """
+    digest = hashlib.blake2b(f"{purpose}\0{seed}".encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "little")
+
+
+def stream(seed: int, purpose: str) -> np.random.Generator:
+    """A fresh generator for `(seed, purpose)`: the same numbers at every call."""
+    return np.random.Generator(np.random.Philox(key=stream_key(seed, purpose)))

@@ -1,0 +1,242 @@
+"""A design is a table: one row per thing to be trained, one column per factor."""
+
+from __future__ import annotations
+
+import difflib
+import itertools
+import json
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+
+Value = bool | int | float | str | tuple[float, ...] | None
+Row = Mapping[str, Value]
+
+REQUIRED = object()
+"""The default of a factor that every row must state."""
+
+
+@dataclass(frozen=True)
+class Factor:
+    """One column that a subject understands.
+
+    `check` turns what a user wrote into the value that is stored, or raises
+    `ValueError` with a text that names the allowed range and the remedy. A factor at
+    its `default` is left out of a row's key, so that a factor added later voids no
+    row that exists.
+    """
+
+    name: str
+    meaning: str
+    check: Callable[[Any], Value]
+    default: Any = REQUIRED
+
+
+@dataclass(frozen=True)
+class Design:
+    """Rows to be trained, each a read-only mapping from factor to value.
+
+    Make one with `grid`, `Design.from_rows` (plain dictionaries) or
+    `Design.from_dataframe`. No two rows are equal.
+
+    Raises:
+        ValueError: no rows, or a row that stands twice.
+    """
+
+    rows: tuple[Row, ...]
+
+    def __post_init__(self) -> None:
+        """Freeze the rows and refuse an empty or repeating table."""
+        if not self.rows:
+            raise ValueError(
+                "a design needs at least one row, and this one has none; give every "
+                "factor at least one level"
+            )
+        frozen = tuple(MappingProxyType(dict(row)) for row in self.rows)
+        seen: dict[str, int] = {}
+        for position, row in enumerate(frozen):
+            identity = json.dumps(sorted(row.items()), default=list)
+            if identity in seen:
+                raise ValueError(
+                    f"rows {seen[identity]} and {position} of the design are equal: "
+                    f"{dict(row)}; drop one, or give them different seeds"
+                )
+            seen[identity] = position
+        object.__setattr__(self, "rows", frozen)
+
+    def __len__(self) -> int:
+        """The number of rows."""
+        return len(self.rows)
+
+    def __iter__(self) -> Iterator[Row]:
+        """The rows in order."""
+        return iter(self.rows)
+
+    def __or__(self, other: Design) -> Design:
+        """Both tables, a row that stands in both once."""
+        mine = {json.dumps(sorted(row.items()), default=list) for row in self.rows}
+        new = tuple(
+            row
+            for row in other.rows
+            if json.dumps(sorted(row.items()), default=list) not in mine
+        )
+        return Design(self.rows + new)
+
+    @property
+    def factors(self) -> tuple[str, ...]:
+        """Every column that some row states, in order of first appearance."""
+        return tuple(dict.fromkeys(name for row in self.rows for name in row))
+
+    def levels(self, factor: str) -> tuple[Value, ...]:
+        """The distinct values of a factor, in order of first appearance.
+
+        Raises:
+            ValueError: no row has that factor.
+        """
+        self._require(factor)
+        return tuple(
+            dict.fromkeys(row[factor] for row in self.rows if factor in row)
+        )
+
+    def where(self, **conditions: Any) -> Design:
+        """The rows whose factors equal the given values, or are among a given list.
+
+        Raises:
+            ValueError: an unknown factor, or no row left.
+        """
+        for factor in conditions:
+            self._require(factor)
+        wanted = {
+            factor: [frozen_value(v) for v in value]
+            if isinstance(value, list | range)
+            else [frozen_value(value)]
+            for factor, value in conditions.items()
+        }
+        kept = tuple(
+            row
+            for row in self.rows
+            if all(f in row and row[f] in values for f, values in wanted.items())
+        )
+        if not kept:
+            present = {f: list(self.levels(f))[:12] for f in conditions}
+            raise ValueError(
+                f"no row of the design has {conditions}; its levels are {present}"
+            )
+        return Design(kept)
+
+    def _require(self, factor: str) -> None:
+        if factor not in self.factors:
+            raise ValueError(unknown(factor, self.factors, what="factor"))
+
+    @classmethod
+    def from_rows(cls, rows: Iterable[Mapping[str, Any]]) -> Design:
+        """A design from plain dictionaries."""
+        return cls(
+            tuple({f: frozen_value(v) for f, v in row.items()} for row in rows)
+        )
+
+    @classmethod
+    def from_dataframe(cls, frame: Any) -> Design:
+        """A design from a pandas or polars dataframe; a missing cell is left out."""
+        records = frame.to_dicts() if hasattr(frame, "to_dicts") else None
+        if records is None:
+            records = frame.to_dict(orient="records")
+        return cls.from_rows(
+            {str(f): v for f, v in record.items() if not _is_missing(v)}
+            for record in records
+        )
+
+    def to_pandas(self) -> Any:
+        """The rows as a pandas dataframe."""
+        import pandas
+
+        return pandas.DataFrame([dict(row) for row in self.rows])
+
+
+def grid(*, seeds: int | Sequence[int] | None = None, **factors: Any) -> Design:
+    """Every combination of the given levels.
+
+    A list, range or array holds levels; anything else is the one level of its factor.
+    A tuple is one value: a number for each feature. `seeds=20` means seeds 0 to 19.
+
+    >>> len(grid(rate=[0.0, 0.5], n_features=5, seeds=10))
+    20
+
+    Raises:
+        ValueError: a factor with no level.
+    """
+    if seeds is not None:
+        if "seed" in factors:
+            raise ValueError("give `seed=` or `seeds=`, not both")
+        factors["seed"] = list(range(seeds)) if isinstance(seeds, int) else list(seeds)
+    levels: dict[str, list[Value]] = {}
+    for factor, value in factors.items():
+        many = isinstance(value, list | range) or (
+            isinstance(value, np.ndarray) and value.ndim > 0
+        )
+        levels[factor] = [frozen_value(v) for v in (value if many else [value])]
+        if not levels[factor]:
+            name = "seeds" if factor == "seed" and seeds is not None else factor
+            raise ValueError(f"`{name}` has no level, so the grid is empty; give one")
+    return Design(
+        tuple(
+            dict(zip(levels, combination, strict=True))
+            for combination in itertools.product(*levels.values())
+        )
+    )
+
+
+def complete(design: Iterable[Row], factors: Sequence[Factor]) -> list[dict[str, Value]]:
+    """Every row with every factor of the subject, checked and in the subject's order.
+
+    Raises:
+        ValueError: an unknown factor (with the nearest names), a missing one, or a
+            value out of range, naming the row, the value, the range and the remedy.
+    """
+    known = {factor.name: factor for factor in factors}
+    completed = []
+    for position, row in enumerate(design):
+        for name in row:
+            if name not in known:
+                raise ValueError(
+                    f"row {position}: {unknown(name, known, what='factor')}"
+                )
+        full: dict[str, Value] = {}
+        for factor in factors:
+            value = row.get(factor.name, factor.default)
+            if value is REQUIRED:
+                raise ValueError(
+                    f"row {position}: the factor `{factor.name}` ({factor.meaning}) "
+                    "is missing and has no default; add a column for it"
+                )
+            try:
+                full[factor.name] = factor.check(value)
+            except ValueError as error:
+                raise ValueError(f"row {position}: {error}") from None
+        completed.append(full)
+    return completed
+
+
+def frozen_value(value: Any) -> Value:
+    """A plain, hashable value from what NumPy, pandas or JSON hand over."""
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, list | tuple | np.ndarray):
+        return tuple(float(v) for v in value)
+    return value
+
+
+def unknown(name: str, known: Iterable[str], *, what: str) -> str:
+    """The text for a name that does not exist, with the nearest ones."""
+    names = sorted(known)
+    near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
+    nearest = f"did you mean {', '.join(near)}? " if near else ""
+    return f"no {what} is called `{name}`; {nearest}there are {', '.join(names)}"
+
+
+def _is_missing(value: Any) -> bool:
+    return value is None or (isinstance(value, float) and math.isnan(value))

@@ -1,0 +1,82 @@
+"""What is declared about every measure: the facts that its tests and its page read."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from tegum.arrays import Artifact
+from tegum.design import Row
+
+
+@dataclass(frozen=True)
+class Fact:
+    """One measured quantity and what is known of it before any model is trained.
+
+    `unchanged_by` and `changed_by` name transformations (see `measures.geometry`);
+    both are tested. `resolution` is the smallest difference the quantity can show:
+    1 for a count, a rounding error otherwise; an interval is never narrower.
+    """
+
+    name: str
+    function: Callable[..., Any]
+    meaning: str
+    unit: str
+    range: tuple[float, float]
+    source: str
+    unchanged_by: frozenset[str]
+    changed_by: frozenset[str]
+    aliases: tuple[str, ...] = ()
+    undefined_when: str = "never"
+    resolution: float = 1e-6
+
+
+@dataclass(frozen=True)
+class Measure:
+    """Named numbers of one artifact, and the version their key carries.
+
+    `function(artifact, row, **parameters)` returns a number for each name in `numbers`:
+    NaN where it is mathematically undefined. Raise `version` when its bits change.
+    """
+
+    name: str
+    version: int
+    function: Callable[..., Mapping[str, float]]
+    numbers: tuple[str, ...]
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    resolutions: Mapping[str, float] = field(default_factory=dict)
+
+    def __call__(self, artifact: Artifact, row: Row) -> dict[str, float]:
+        """The numbers of one artifact.
+
+        Raises:
+            ValueError: the function returned other names than `numbers`, or something
+                that is not one number for each.
+        """
+        found = self.function(artifact, row, **self.parameters)
+        if set(found) != set(self.numbers):
+            raise ValueError(
+                f"the measure `{self.name}` returned {sorted(found)}; it declares "
+                f"{sorted(self.numbers)}; return a number for each declared name"
+            )
+        numbers: dict[str, float] = {}
+        for name in self.numbers:
+            try:
+                numbers[name] = float(found[name])
+            except (TypeError, ValueError):
+                raise ValueError(
+                    f"the measure `{self.name}` returned {type(found[name]).__name__} "
+                    f"for `{name}`; return one number for each model"
+                ) from None
+        return numbers
+
+    def range_of(self, number: str) -> tuple[float, float]:
+        """The declared range of a number: where missing pairs enter a claim."""
+        return self.ranges.get(number, (-math.inf, math.inf))
+
+    def resolution_of(self, number: str) -> float:
+        """The smallest difference that a number can show."""
+        return self.resolutions.get(number, 1e-6)
