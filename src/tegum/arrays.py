@@ -32,6 +32,26 @@ class Artifact:
     diverged_at_step: int | None = None
 
 
+class RowsFailed(ValueError):
+    """Some rows of a call could not be trained; the others are here, finished.
+
+    `finished` has one entry for each row of the call, None where there is nothing to
+    keep. `errors` says what went wrong, by the position of the row in the call.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        finished: list[Artifact | None],
+        errors: Mapping[int, str],
+    ) -> None:
+        """Carry what was finished along with what went wrong."""
+        super().__init__(message)
+        self.finished = finished
+        self.errors = dict(errors)
+
+
 def stream_key(seed: int, purpose: str) -> int:
     """The 64-bit key of the random stream that belongs to `(seed, purpose)`.
 
