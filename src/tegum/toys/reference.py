@@ -309,7 +309,8 @@ def replay(
             diverged_at_step = done
             break
         if done in recorded:
-            clean = loss(row, parameters, inputs=evaluation)
+            with np.errstate(over="ignore", invalid="ignore"):
+                clean = loss(row, parameters, inputs=evaluation)
             losses[recorded == done] = clean
         W_history[kept == done] = parameters.W
         b_history[kept == done] = parameters.b
