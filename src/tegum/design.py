@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 Value = bool | int | float | str | tuple[float, ...] | None
-Row = Mapping[str, Value]
+Row = Mapping[str, Any]
 
 REQUIRED = object()
 """The default of a factor that every row must state."""

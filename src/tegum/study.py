@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from tegum.arrays import Artifact
-from tegum.claims import Claim
+from tegum.claims import Claim, check_claim, planned_seeds
 from tegum.design import Design, Factor, Row, unknown
 from tegum.measures.facts import Measure
 
@@ -105,3 +105,137 @@ class Study:
     background: str = ""
     answer: Callable[..., str] | None = None
     picture: Callable[..., Any] | None = None
+
+    def __post_init__(self) -> None:
+        """Check what can be checked before anything is trained."""
+        if not self.designs:
+            raise ValueError(f"the study `{self.name}` has no design; give it one")
+        if not self.measures:
+            raise ValueError(f"the study `{self.name}` has no measure; give it one")
+        if not 0.0 < self.alpha < 1.0:
+            raise ValueError(
+                f"`alpha` is {self.alpha}; it must lie strictly between 0 and 1; it "
+                "is the chance of any wrong verdict, 0.05 is usual"
+            )
+        self._check_designs()
+        for claim in self.claims:
+            for design in self.designs_of(claim):
+                check_claim(claim, self.completed(design), self.numbers)
+
+    def _check_designs(self) -> None:
+        pilots = set(self.pilot_seeds)
+        earlier: set[str] = set()
+        for name, design in self.designs.items():
+            if "seed" not in design.factors:
+                raise ValueError(
+                    f"the design `{name}` has no seeds; give `grid(..., seeds=20)`"
+                )
+            seen = pilots & set(design.levels("seed"))
+            if seen:
+                raise ValueError(
+                    f"the design `{name}` uses the pilot's seeds {sorted(seen)}; a "
+                    "seed that was looked at can not enter a confirmatory estimate"
+                )
+            rows = {_canonical(row) for row in self.subject.complete(design)}
+            if earlier - rows:
+                raise ValueError(
+                    f"the design `{name}` lacks {len(earlier - rows)} rows of the one "
+                    "before it; designs are nested, so write `demo | grid(...)`"
+                )
+            earlier = rows
+
+    @property
+    def numbers(self) -> tuple[str, ...]:
+        """Every number that the measures declare.
+
+        Raises:
+            ValueError: two measures declare the same name.
+        """
+        names = [number for measure in self.measures for number in measure.numbers]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(
+                f"two measures declare the number {', '.join(twice)}; rename one"
+            )
+        return tuple(names)
+
+    def completed(self, design: str) -> Design:
+        """A design with every factor of the subject in every row.
+
+        Raises:
+            ValueError: no such design, or a row the subject refuses.
+        """
+        if design not in self.designs:
+            raise ValueError(unknown(design, self.designs, what="design"))
+        return Design(tuple(self.subject.complete(self.designs[design])))
+
+    def designs_of(self, claim: Claim) -> tuple[str, ...]:
+        """The designs in which a claim is judged."""
+        return tuple(name for name in self.designs if name in claim.designs)
+
+    def claims_of(self, design: str) -> tuple[Claim, ...]:
+        """The claims judged in a design."""
+        return tuple(claim for claim in self.claims if design in claim.designs)
+
+    def alpha_of(self, design: str) -> float:
+        """A design's share of alpha: the designs share it equally.
+
+        Each design is a look at the same question, so that whoever reads the demo's
+        verdicts and then the full ones is wrong with chance alpha at most.
+        """
+        if design not in self.designs:
+            raise ValueError(unknown(design, self.designs, what="design"))
+        return self.alpha / len(self.designs)
+
+    def planned_seeds(self, design: str) -> dict[str, int]:
+        """For each claim, the number of seeds that the design holds for its cells."""
+        table = self.completed(design)
+        return {
+            claim.name: planned_seeds(claim, table) for claim in self.claims_of(design)
+        }
+
+    def registration(self) -> dict[str, Any]:
+        """What is said before: everything a verdict depends on, as plain data."""
+        return {
+            "study": self.name,
+            "question": " ".join(self.question.split()),
+            "subject": {"name": self.subject.name, "law": self.subject.law},
+            "measures": [
+                {
+                    "name": measure.name,
+                    "version": measure.version,
+                    "parameters": dict(measure.parameters),
+                }
+                for measure in self.measures
+            ],
+            "claims": [claim.to_record() for claim in self.claims],
+            "alpha": self.alpha,
+            "convergence": None
+            if self.convergence is None
+            else {
+                "number": self.convergence.number,
+                "limit": self.convergence.limit,
+            },
+            "planned_seeds": {name: self.planned_seeds(name) for name in self.designs},
+            "designs": {name: self._design_digest(name) for name in self.designs},
+            "pilot_seeds": list(self.pilot_seeds),
+        }
+
+    def _design_digest(self, design: str) -> str:
+        rows = sorted(_canonical(row) for row in self.completed(design))
+        return hashlib.sha256("\n".join(rows).encode()).hexdigest()
+
+    def digest(self) -> str:
+        """SHA-256 of the registration: two studies that say the same share it."""
+        text = _canonical(self.registration())
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _canonical(value: Any) -> str:
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), default=_plain)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return dict(value)
+    return list(value)

@@ -1,1 +1,1 @@
-"""."""
+"""Toy models of superposition: the model, the data, the reference, the fast engine."""

@@ -1,0 +1,395 @@
+"""The command line: each command calls one function and prints what came of it."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from tegum.claims import Verdict
+    from tegum.execution import Plan
+    from tegum.store import Store
+    from tegum.study import Study
+
+USER_ERROR, INCOMPLETE, INTERRUPTED = 1, 3, 130
+
+app = typer.Typer(
+    name="tegum",
+    help="Ask how neural networks represent and choose; get a verdict and a picture.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+
+StudyArgument = Annotated[
+    str, typer.Argument(help="A study's name (see `tegum list`) or a path to a file.")
+]
+DesignOption = Annotated[str, typer.Option(help="demo, default or full.")]
+SeedsOption = Annotated[
+    int | None, typer.Option(help="Seeds 0 to N-1 in place of the planned ones.")
+]
+StoreOption = Annotated[
+    Path,
+    typer.Option(envvar="TEGUM_STORE", help="The folder that keeps rows and verdicts."),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for a script.")]
+OpenOption = Annotated[bool, typer.Option("--open", help="Open the page in a browser.")]
+DEFAULT_STORE = Path("tegum-store")
+
+
+@app.command("list")
+def list_studies(store: StoreOption = DEFAULT_STORE, as_json: JsonOption = False) -> None:
+    """Every study with the question it asks and its last verdicts."""
+    from tegum.execution import last_verdicts
+    from tegum.studies import names, study_named
+
+    with _errors():
+        opened = _existing(store, missing_is_fine=True)
+        listing = []
+        for name in names():
+            study = study_named(name)
+            verdicts = last_verdicts(opened, study) if opened else []
+            listing.append(
+                {"study": name, "question": study.question, "verdicts": verdicts}
+            )
+    if as_json:
+        _print_json(listing)
+        return
+    for entry in listing:
+        typer.echo(f"{entry['study']}\n    {' '.join(entry['question'].split())}")
+        for verdict in entry["verdicts"]:
+            typer.echo(
+                f"    {verdict['word']:<10} {verdict['claim']} "
+                f"({verdict['standing']}, {verdict['design']}, "
+                f"{verdict['seeds']} seeds)"
+            )
+        if not entry["verdicts"]:
+            typer.echo(f"    not judged yet; try: tegum run {entry['study']}")
+
+
+@app.command()
+def run(
+    study: StudyArgument,
+    design: DesignOption = "demo",
+    seeds: SeedsOption = None,
+    where: Annotated[
+        list[str] | None,
+        typer.Option(help="Only rows with factor=value; several values with commas."),
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option(help="Threads; all cores if not given.")
+    ] = None,
+    store: StoreOption = DEFAULT_STORE,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be done, and stop.")
+    ] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
+    open_page: OpenOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Train what is missing, measure it, judge the claims and write the page."""
+    from tegum.execution import execute, judge, plan
+
+    with _errors():
+        asked = _study(study)
+        conditions = _conditions(where or [])
+        opened = _store(store)
+        planned = plan(
+            asked, opened, design=design, seeds=seeds, where=conditions, workers=workers
+        )
+        if dry_run or not (quiet or as_json):
+            _print_plan(asked, design, planned, as_json=as_json)
+        if dry_run:
+            return
+        with _progress(quiet=quiet or as_json) as progress:
+            results = execute(
+                asked,
+                opened,
+                design=design,
+                seeds=seeds,
+                where=conditions,
+                workers=workers,
+                progress=progress,
+            )
+        if conditions:
+            typer.echo(f"{len(results)} rows are in the store; claims need all cells.")
+            return
+        verdicts = judge(asked, opened, design=design, seeds=seeds)
+        page = _page(asked, opened, design, seeds, verdicts, results=results)
+        _show_verdicts(asked, verdicts, page, as_json=as_json)
+        if open_page:
+            typer.launch(page.as_uri())
+
+
+@app.command()
+def judge(
+    study: StudyArgument,
+    design: DesignOption = "demo",
+    seeds: SeedsOption = None,
+    store: StoreOption = DEFAULT_STORE,
+    as_json: JsonOption = False,
+) -> None:
+    """Hold the claims against the numbers that are there; nothing is trained."""
+    from tegum.execution import judge as judge_study
+
+    with _errors():
+        asked = _study(study)
+        opened = _existing(store)
+        verdicts = judge_study(asked, opened, design=design, seeds=seeds)
+    _show_verdicts(asked, verdicts, None, as_json=as_json)
+
+
+@app.command()
+def report(
+    study: StudyArgument,
+    design: DesignOption = "demo",
+    seeds: SeedsOption = None,
+    store: StoreOption = DEFAULT_STORE,
+    output: Annotated[
+        Path | None, typer.Option(help="The page; in the store if not given.")
+    ] = None,
+    open_page: OpenOption = False,
+) -> None:
+    """Write the page of a study from what the store holds."""
+    from tegum.execution import judge as judge_study
+
+    with _errors():
+        asked = _study(study)
+        opened = _existing(store)
+        verdicts = judge_study(asked, opened, design=design, seeds=seeds, record=False)
+        page = _page(asked, opened, design, seeds, verdicts, output=output)
+        typer.echo(page)
+        if open_page:
+            typer.launch(page.as_uri())
+
+
+@app.command()
+def show(
+    key: Annotated[str, typer.Argument(help="A model's key, or how it begins.")],
+    store: StoreOption = DEFAULT_STORE,
+    as_json: JsonOption = False,
+) -> None:
+    """One model: its factors, how it was made, its numbers and its arrays."""
+    from tegum.execution import describe
+
+    with _errors():
+        described = describe(_existing(store), key)
+    if as_json:
+        _print_json(described)
+        return
+    for heading, entries in described.items():
+        typer.echo(heading)
+        for name, value in entries.items():
+            typer.echo(f"    {name:<28} {value}")
+
+
+@app.command()
+def compact(store: StoreOption = DEFAULT_STORE) -> None:
+    """Merge the store's small files, so that it opens fast."""
+    with _errors():
+        merged = _existing(store).compact()
+        typer.echo(f"merged {merged} parts")
+
+
+@app.command()
+def export(
+    study: StudyArgument,
+    output: Annotated[Path, typer.Argument(help="A .csv or .parquet file.")],
+    design: DesignOption = "demo",
+    seeds: SeedsOption = None,
+    store: StoreOption = DEFAULT_STORE,
+) -> None:
+    """A tidy table: a row for each model, its factors and its numbers."""
+    from tegum.execution import load
+
+    with _errors():
+        results = load(_study(study), _existing(store), design=design, seeds=seeds)
+        results.write(output)
+        typer.echo(f"{len(results)} rows in {output}")
+
+
+def main() -> None:
+    """The entry point of the `tegum` command."""
+    app()
+
+
+def _study(name: str) -> Study:
+    from tegum.studies import study_from_file, study_named
+
+    is_path = name.endswith(".py") or "/" in name
+    return study_from_file(Path(name)) if is_path else study_named(name)
+
+
+def _store(path: Path) -> Store:
+    from tegum.store import Store
+
+    return Store.open(path)
+
+
+def _existing(path: Path, *, missing_is_fine: bool = False) -> Any:
+    if not path.exists():
+        if missing_is_fine:
+            return None
+        raise ValueError(
+            f"there is no store at {path}; run a study first, or give --store"
+        )
+    return _store(path)
+
+
+def _conditions(texts: list[str]) -> dict[str, Any]:
+    conditions: dict[str, Any] = {}
+    for text in texts:
+        factor, equals, values = text.partition("=")
+        if not (factor and equals and values):
+            raise ValueError(
+                f"--where got {text!r}; write factor=value, as in --where rate=0,0.5"
+            )
+        conditions[factor] = [_value(value) for value in values.split(",")]
+    return conditions
+
+
+def _value(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError:
+        return text
+
+
+def _page(
+    study: Study,
+    store: Store,
+    design: str,
+    seeds: int | None,
+    verdicts: tuple[Verdict, ...],
+    *,
+    results: Any = None,
+    output: Path | None = None,
+) -> Path:
+    from tegum.execution import load
+    from tegum.report import render
+
+    if results is None:
+        results = load(study, store, design=design, seeds=seeds)
+    path = output or Path(store.path) / "reports" / f"{study.name}-{design}.html"
+    return render(
+        study, results, verdicts, store=store, path=path.resolve(), design=design
+    )
+
+
+def _print_plan(study: Study, design: str, planned: Plan, *, as_json: bool) -> None:
+    if as_json:
+        _print_json({"study": study.name, "design": design, **planned.to_record()})
+        return
+    typer.echo(
+        f"{study.name}, {design}: {planned.rows} rows, {planned.present} already "
+        f"there, {planned.missing} to train; about {_duration(planned.wall_seconds)}"
+    )
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    if seconds < 5400:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h"
+
+
+def _show_verdicts(
+    study: Study, verdicts: tuple[Verdict, ...], page: Path | None, *, as_json: bool
+) -> None:
+    if as_json:
+        _print_json(
+            {
+                "study": study.name,
+                "verdicts": [verdict.to_record() for verdict in verdicts],
+                "report": str(page) if page else None,
+            }
+        )
+        return
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console()
+    console.print(f"\n[bold]{' '.join(study.question.split())}[/bold]")
+    if study.answer is not None:
+        console.print(study.answer(verdicts), highlight=False)
+    table = Table(box=box.SIMPLE, pad_edge=False)
+    for heading in ("verdict", "claim", "standing", "seeds"):
+        table.add_column(heading, overflow="fold")
+    colours = {"supported": "green", "refuted": "red", "undecided": "yellow"}
+    for verdict in verdicts:
+        holds = f"\nholds: {verdict.holds}" if verdict.holds else ""
+        reasons = "".join(f"\n{reason}" for reason in verdict.reasons)
+        table.add_row(
+            f"[{colours[verdict.word]}]{verdict.word}[/]",
+            f"{verdict.claim.statement}[dim]{holds}{reasons}[/dim]",
+            verdict.standing,
+            f"{verdict.seeds} of {verdict.planned}",
+        )
+    console.print(table)
+    if page:
+        console.print(f"report: {page}", soft_wrap=True, highlight=False)
+
+
+@contextmanager
+def _progress(*, quiet: bool) -> Iterator[Any]:
+    if quiet or not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    with Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.completed:.0f}/{task.total:.0f}"),
+        TextColumn("{task.fields[rate]}"),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+    ) as bar:
+        tasks: dict[str, Any] = {}
+
+        def tell(state: Any) -> None:
+            if state.phase not in tasks:
+                tasks[state.phase] = bar.add_task(state.phase, rate="")
+            bar.update(
+                tasks[state.phase],
+                total=state.total,
+                completed=state.done,
+                rate=f"{state.rate:.1f}/s",
+            )
+
+        yield tell
+
+
+@contextmanager
+def _errors() -> Iterator[None]:
+    """Turn what a caller can cause into one clear line and an exit code."""
+    from tegum.arrays import RowsFailed
+
+    try:
+        yield
+    except RowsFailed as failed:
+        typer.echo(f"tegum: {failed}", err=True)
+        raise typer.Exit(INCOMPLETE) from None
+    except (ValueError, OSError) as error:
+        typer.echo(f"tegum: {error}", err=True)
+        raise typer.Exit(USER_ERROR) from None
+    except KeyboardInterrupt:
+        typer.echo("tegum: stopped; what was finished is kept", err=True)
+        raise typer.Exit(INTERRUPTED) from None
+
+
+def _print_json(value: Any) -> None:
+    typer.echo(json.dumps(value, indent=2, default=str))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,58 @@
+"""The studies: one file per question; each reads as a preregistration."""
+
+from __future__ import annotations
+
+import importlib.util
+import pkgutil
+import sys
+from pathlib import Path
+
+from tegum.design import unknown
+from tegum.study import Study
+
+
+def names() -> list[str]:
+    """The names of the studies that come with tegum."""
+    return sorted(
+        module.name.replace("_", "-")
+        for module in pkgutil.iter_modules(__path__)
+        if not module.name.startswith("_")
+    )
+
+
+def study_named(name: str) -> Study:
+    """A study that comes with tegum.
+
+    Raises:
+        ValueError: no study has that name; the text says the nearest ones.
+    """
+    module = name.replace("-", "_")
+    if module.replace("_", "-") not in names():
+        raise ValueError(
+            f"{unknown(name, names(), what='study')}; a study of your own is given "
+            "by its path, as in ./mine.py"
+        )
+    return importlib.import_module(f"tegum.studies.{module}").STUDY
+
+
+def study_from_file(path: Path) -> Study:
+    """The one study that a Python file defines; the file is run.
+
+    Raises:
+        ValueError: no such file, or not exactly one study in it.
+    """
+    if not path.is_file():
+        raise ValueError(f"there is no file {path}; give the path of a Python file")
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[path.stem] = module
+    spec.loader.exec_module(module)
+    found = {id(v): v for v in vars(module).values() if isinstance(v, Study)}
+    if len(found) != 1:
+        listed = ", ".join(study.name for study in found.values()) or "none"
+        raise ValueError(
+            f"{path} must define one study and defines {len(found)} ({listed}); keep "
+            "one in each file"
+        )
+    return next(iter(found.values()))

@@ -1,0 +1,49 @@
+"""How the training of a toy model went, as a measure."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from tegum.arrays import Artifact
+from tegum.design import Row
+from tegum.measures.facts import Measure
+
+
+def loss_fall_last_tenth(artifact: Artifact) -> float:
+    """How much the clean loss still fell over the last tenth of training.
+
+    `(L(0.9 T) - L(T)) / L(T)` on one fixed evaluation sample. Dimensionless; 0 means
+    that training had settled, 0.1 that the loss stood a tenth higher shortly before
+    the end, below 0 that it rose. NaN for a diverged model, and where the loss is 0.
+    """
+    steps, loss = artifact.arrays["loss_step"], artifact.arrays["loss"]
+    before = int(np.searchsorted(steps, np.round(0.9 * steps[-1])))
+    last, earlier = float(loss[-1]), float(loss[before])
+    if not (math.isfinite(last) and last > 0.0):
+        return math.nan
+    return (earlier - last) / last
+
+
+def training(artifact: Artifact, row: Row) -> dict[str, float]:
+    """The final clean loss, how much it still fell, and whether the model diverged."""
+    return {
+        "final_loss": float(artifact.arrays["loss"][-1]),
+        "loss_fall_last_tenth": loss_fall_last_tenth(artifact),
+        "diverged": float(artifact.status == "diverged"),
+    }
+
+
+TRAINING = Measure(
+    name="training",
+    version=1,
+    function=training,
+    numbers=("final_loss", "loss_fall_last_tenth", "diverged"),
+    ranges={
+        "final_loss": (0.0, math.inf),
+        "loss_fall_last_tenth": (-1.0, math.inf),
+        "diverged": (0.0, 1.0),
+    },
+    resolutions={"diverged": 1.0},
+)
