@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from tegum.arrays import Artifact
 from tegum.design import Row
@@ -15,9 +15,13 @@ from tegum.design import Row
 class Fact:
     """One measured quantity and what is known of it before any model is trained.
 
-    `unchanged_by` and `changed_by` name transformations (see `measures.geometry`);
-    both are tested. `resolution` is the smallest difference the quantity can show:
-    1 for a count, a rounding error otherwise; an interval is never narrower.
+    `unchanged_by` and `changed_by` name transformations (see
+    `measures.transformations`), each of them in one of the two; both are tested.
+    `resolution` is the smallest difference the quantity can show: 1 for a count, a
+    rounding error otherwise; an interval is never narrower. `per` says what there is
+    one number for. `arguments` are what `function` needs besides W, as the tests and
+    the page use them. A quantity that `selects` counts features or picks a set of
+    them: a small change of W can leave it exactly as it is.
     """
 
     name: str
@@ -31,6 +35,10 @@ class Fact:
     aliases: tuple[str, ...] = ()
     undefined_when: str = "never"
     resolution: float = 1e-6
+    formula: str = ""
+    per: Literal["model", "feature", "pair of features"] = "model"
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    selects: bool = False
 
 
 @dataclass(frozen=True)
