@@ -1,0 +1,258 @@
+"""Estimands: which one number a seed gives, and what is asked of it over seeds."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, Literal
+
+import numpy as np
+
+from tegum.claims.regions import Region, jsonable
+from tegum.design import Value, frozen_value
+
+Kind = Literal["paired_difference", "paired_ratio", "level", "slope", "proportion"]
+UNIT = "seed"
+"""The factor whose levels are the units of every claim."""
+
+
+@dataclass(frozen=True)
+class Estimand:
+    """What is asked, as data. Made by the functions below, not by hand.
+
+    `where` maps each fixed factor to its levels, always a tuple: one level fixes the
+    factor, several are averaged over within each seed. `factor` is the one contrasted
+    (between `treated` and `control`) or, for a slope, the one along which it is taken.
+    `region` is that of a proportion.
+    """
+
+    kind: Kind
+    number: str
+    where: Mapping[str, tuple[Value, ...]]
+    factor: str | None = None
+    treated: Value = None
+    control: Value = None
+    region: Region | None = None
+
+    def __post_init__(self) -> None:
+        """Freeze `where` and refuse what has no meaning."""
+        object.__setattr__(self, "where", MappingProxyType(dict(self.where)))
+        for name, levels in self.where.items():
+            if not isinstance(levels, tuple) or not levels:
+                raise ValueError(
+                    f"where has {name}={levels!r}; give a level, or a list with one or "
+                    "more"
+                )
+        for name in (UNIT, self.factor):
+            if name in self.where:
+                role = "the unit" if name == UNIT else "the factor contrasted"
+                raise ValueError(
+                    f"where fixes `{name}`, which is {role}; leave it out of where"
+                )
+        if self.factor == UNIT:
+            raise ValueError("the factor is `seed`, which is the unit; name another")
+
+    @property
+    def contrast(self) -> bool:
+        """Whether two arms are compared."""
+        return self.kind in ("paired_difference", "paired_ratio")
+
+    def describe(self) -> str:
+        """The estimand in words, on one line."""
+        name = self.number
+        if self.contrast:
+            sign = "minus" if self.kind == "paired_difference" else "/"
+            asked = (
+                f"median over seeds of {name} at {self.factor} {_text(self.treated)} "
+                f"{sign} at {self.factor} {_text(self.control)}"
+            )
+        elif self.kind == "slope":
+            asked = f"median over seeds of the slope of {name} along {self.factor}"
+        elif self.kind == "proportion":
+            assert self.region is not None
+            asked = f"share of seeds whose {name} is {self.region.describe()}"
+        else:
+            asked = f"median over seeds of {name}"
+        return f"{asked} ({conditions_in_words(self.where)})" if self.where else asked
+
+    def to_record(self) -> dict[str, Any]:
+        """The estimand for JSON: `where` maps each factor to a list of its levels."""
+        return {
+            "kind": self.kind,
+            "number": self.number,
+            "where": {
+                name: [_plain(v) for v in self.where[name]]
+                for name in sorted(self.where)
+            },
+            "factor": self.factor,
+            "treated": _plain(self.treated),
+            "control": _plain(self.control),
+            "region": None if self.region is None else self.region.to_record(),
+        }
+
+
+def paired_difference(
+    number: str,
+    *,
+    factor: str,
+    treated: Value,
+    control: Value,
+    where: Mapping[str, Any],
+) -> Estimand:
+    """How much a number rises from control to treated, in the median over seeds.
+
+    Per seed `value(treated) - value(control)`, averaged over the cells of `where`.
+    In the unit of the number; 0 means no difference. A seed that lacks either value
+    in a cell is missing.
+
+    Raises:
+        ValueError: treated equal to control, or `where` fixing the factor or `seed`.
+    """
+    return _contrast("paired_difference", number, factor, treated, control, where)
+
+
+def paired_ratio(
+    number: str,
+    *,
+    factor: str,
+    treated: Value,
+    control: Value,
+    where: Mapping[str, Any],
+) -> Estimand:
+    """By what a number is multiplied from control to treated, in the median over seeds.
+
+    Per seed the geometric mean over the cells of `where` of
+    `value(treated) / value(control)`. In [0, inf); 1 means no difference. Undefined,
+    hence missing, where the control is 0; for numbers that are never negative.
+
+    Raises:
+        ValueError: treated equal to control, or `where` fixing the factor or `seed`.
+    """
+    return _contrast("paired_ratio", number, factor, treated, control, where)
+
+
+def level(number: str, *, where: Mapping[str, Any]) -> Estimand:
+    """A number itself, in the median over seeds, averaged over the cells of `where`.
+
+    Raises:
+        ValueError: `where` fixing `seed`, or an empty list in it.
+    """
+    return Estimand("level", number, _levels(where))
+
+
+def slope(number: str, *, factor: str, where: Mapping[str, Any]) -> Estimand:
+    """How fast a number rises along a factor, in the median over seeds.
+
+    Per seed the least-squares slope over every level of the factor that the design has
+    with `where`, averaged over the cells of `where`. A seed that lacks a level is
+    missing.
+
+    Raises:
+        ValueError: `where` fixing the factor or `seed`, or an empty list in it.
+    """
+    return Estimand("slope", number, _levels(where), factor=factor)
+
+
+def proportion(number: str, *, region: Region, where: Mapping[str, Any]) -> Estimand:
+    """The share of seeds whose number, averaged over the cells, lies in a region.
+
+    In [0, 1]. Its interval is the exact one of Clopper and Pearson; a missing seed
+    counts as outside for the lower end and as inside for the upper.
+
+    Raises:
+        ValueError: `where` fixing `seed`, or an empty list in it.
+    """
+    return Estimand("proportion", number, _levels(where), region=region)
+
+
+def adjacent_differences(
+    number: str, *, factor: str, levels: Iterable[Value], where: Mapping[str, Any]
+) -> tuple[Estimand, ...]:
+    """The paired differences from each level to the next: monotonicity in parts.
+
+    A number never falls by more than d when each lies in `above(-d)`.
+
+    Raises:
+        ValueError: fewer than two levels.
+    """
+    ordered = list(levels)
+    if len(ordered) < 2:
+        raise ValueError(f"`{factor}` has the levels {ordered}; give two or more")
+    return tuple(
+        paired_difference(
+            number, factor=factor, treated=after, control=before, where=where
+        )
+        for before, after in itertools.pairwise(ordered)
+    )
+
+
+def canonical(value: Any) -> Any:
+    """A value as it is compared: floats to 12 significant digits, NaN as None.
+
+    `0.1 + 0.2` and `0.3` are one level; so are `0` and `0.0`.
+    """
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, list | tuple | np.ndarray):
+        return tuple(canonical(v) for v in value)
+    if isinstance(value, float):
+        return None if math.isnan(value) else float(f"{value:.12g}")
+    return value
+
+
+def conditions_in_words(conditions: Mapping[str, Any]) -> str:
+    """Fixed factors in words: `noise dropout, rate 0.5`."""
+    words = []
+    for name, levels in conditions.items():
+        many = isinstance(levels, tuple) and len(levels) > 1
+        shown = levels if isinstance(levels, tuple) else (levels,)
+        text = ", ".join(_text(v) for v in shown)
+        words.append(f"mean over {name} {text}" if many else f"{name} {text}")
+    return "; ".join(words)
+
+
+def _contrast(
+    kind: Kind,
+    number: str,
+    factor: str,
+    treated: Value,
+    control: Value,
+    where: Mapping[str, Any],
+) -> Estimand:
+    treated, control = frozen_value(treated), frozen_value(control)
+    if canonical(treated) == canonical(control):
+        raise ValueError(
+            f"treated and control are both {factor}={treated!r}; contrast two levels"
+        )
+    return Estimand(kind, number, _levels(where), factor, treated, control)
+
+
+def _levels(where: Mapping[str, Any]) -> dict[str, tuple[Value, ...]]:
+    """Every entry as a tuple of levels: a list, range or array holds several."""
+    levels = {}
+    for name, value in where.items():
+        many = isinstance(value, list | range) or (
+            isinstance(value, np.ndarray) and value.ndim > 0
+        )
+        found = tuple(frozen_value(v) for v in (value if many else [value]))
+        if len({canonical(v) for v in found}) < len(found):
+            raise ValueError(f"where has {name}={value!r}, a level twice; drop one")
+        levels[name] = found
+    return levels
+
+
+def _plain(value: Value) -> Any:
+    if isinstance(value, tuple):
+        return [_plain(v) for v in value]
+    if isinstance(value, float):
+        return jsonable(value)
+    return value
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, tuple):
+        return f"({', '.join(_text(v) for v in value)})"
+    return f"{value:.12g}" if isinstance(value, float) else str(value)
