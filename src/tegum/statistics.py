@@ -89,7 +89,8 @@ def order_statistic_rank(n: int, *, level: float) -> int:
     2
     """
     _require_level(level)
-    return int(_ranks(np.array([n]), level)[0])
+    cumulative = special.bdtr(np.arange(n // 2), n, 0.5)
+    return int((cumulative <= _tail(level)).sum())
 
 
 def fewest_seeds(level: float) -> int:
@@ -102,7 +103,7 @@ def fewest_seeds(level: float) -> int:
     (6, 12)
     """
     _require_level(level)
-    n = max(1, math.floor(1.0 - math.log2(1.0 - level)) - 1)
+    n = max(2, math.floor(-math.log2(1.0 - level)))
     while order_statistic_rank(n, level=level) == 0:
         n += 1
     return n
@@ -213,7 +214,7 @@ def seeds_needed(
     high: float,
     level: float,
     power: float,
-    most: int = 20_000,
+    most: int = 10_000,
 ) -> int | None:
     """The smallest number of seeds whose median interval is likely to lie in a region.
 
@@ -235,14 +236,15 @@ def seeds_needed(
     pilot = np.asarray(pilot, dtype=np.float64)
     if pilot.size == 0:
         raise ValueError("the pilot has no seed; run a few, 5 or more, to plan from")
-    missing = np.isnan(pilot).sum()
-    below = _shrunken((pilot < low).sum() + missing, pilot.size, low > -math.inf)
-    above = _shrunken((pilot > high).sum() + missing, pilot.size, high < math.inf)
+    missing = int(np.isnan(pilot).sum())
+    below = _shrunken(int((pilot < low).sum()) + missing, pilot.size, low > -math.inf)
+    above = _shrunken(int((pilot > high).sum()) + missing, pilot.size, high < math.inf)
     if max(below, above) >= 0.5:
         return None
+    ranks = _ranks(most, level)
     for first, last in _blocks(fewest_seeds(level), most):
         n = np.arange(first, last + 1)
-        rank = _ranks(n, level)
+        rank = ranks[first : last + 1]
         fails = special.bdtrc(rank - 1, n, below) + special.bdtrc(rank - 1, n, above)
         enough = np.flatnonzero((rank > 0) & (1.0 - fails >= power))
         if enough.size:
@@ -299,17 +301,22 @@ def seeds_needed_for_share(
     return None
 
 
-def _ranks(n: Int[ndarray, " size"], level: float) -> Int[ndarray, " size"]:
-    """The largest k with `2 P(Binomial(n, 1/2) <= k - 1) <= 1 - level`, for each n."""
-    tail = (1.0 - level) / 2.0 * (1.0 + 1e-12)
-    if n.size == 1:
-        cumulative = special.bdtr(np.arange(n[0] // 2), n[0], 0.5)
-        return np.array([int((cumulative <= tail).sum())])
-    rank = np.maximum(0, np.floor(n / 2 + special.ndtri(tail) * np.sqrt(n) / 2))
-    rank = np.minimum(rank.astype(np.int64) + 4, n // 2)
+@lru_cache(maxsize=64)
+def _ranks(most: int, level: float) -> Int[ndarray, " size"]:
+    """`order_statistic_rank` of every n from 0 to `most`, at once."""
+    tail = _tail(level)
+    n = np.arange(most + 1)
+    guess = np.floor(n / 2 + special.ndtri(tail) * np.sqrt(n) / 2).astype(np.int64)
+    rank = np.clip(guess + 4, 0, n // 2)
     while (wide := (rank > 0) & (special.bdtr(rank - 1, n, 0.5) > tail)).any():
         rank = rank - wide
+    rank.flags.writeable = False
     return rank
+
+
+def _tail(level: float) -> float:
+    """The error that each end may have, a rounding error above it allowed."""
+    return (1.0 - level) / 2.0 * (1.0 + 1e-12)
 
 
 def _blocks(first: int, most: int) -> list[tuple[int, int]]:

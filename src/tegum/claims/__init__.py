@@ -19,3 +19,4 @@ from tegum.claims.regions import Region as Region
 from tegum.claims.regions import above as above
 from tegum.claims.regions import below as below
 from tegum.claims.regions import between as between
+from tegum.claims.table import Table as Table

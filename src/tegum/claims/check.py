@@ -14,14 +14,15 @@ from tegum.design import Design, unknown
 
 def check_claim(
     claim: Claim,
-    design: Design,
+    design: Design | Table,
     numbers: Iterable[str] | Mapping[str, tuple[float, float]],
 ) -> None:
     """Refuse a claim that this design and these numbers could never answer.
 
     `numbers` are the names that the study's measures give, or a mapping from each to
     its declared range, which lets ratios be checked too. The design must hold every
-    factor that the claim names: complete its rows first.
+    factor that the claim names: complete its rows first. With many claims on one large
+    design, index it once with `Table.from_design` and hand that over.
 
     Raises:
         ValueError: an unknown factor or number (with the nearest names), a level that
@@ -31,7 +32,7 @@ def check_claim(
             seed that all cells share.
     """
     numbers = numbers if isinstance(numbers, Mapping) else dict.fromkeys(numbers)
-    table = Table.from_design(design)
+    table = _table_of(design)
     for part in claim.parts:
         try:
             _check_estimand(part.estimand, table, numbers)
@@ -44,13 +45,13 @@ def check_claim(
         )
 
 
-def planned_seeds(claim: Claim, design: Design) -> int:
+def planned_seeds(claim: Claim, design: Design | Table) -> int:
     """The number of seeds that have a row in every cell a claim uses.
 
     Raises:
         ValueError: an unknown factor, or one that nothing fixes.
     """
-    table = Table.from_design(design)
+    table = _table_of(design)
     complete = np.ones(table.n_seeds, dtype=bool)
     for part in claim.parts:
         for cell in table.arms(part.estimand):
@@ -58,17 +59,21 @@ def planned_seeds(claim: Claim, design: Design) -> int:
     return int(complete.sum())
 
 
-def arms(claim: Claim, design: Design) -> tuple[Cell, ...]:
+def arms(claim: Claim, design: Design | Table) -> tuple[Cell, ...]:
     """Every cell that a claim uses, each once: what convergence is asked of.
 
     Raises:
         ValueError: an unknown factor, or a slope along something that is no number.
     """
-    table = Table.from_design(design)
+    table = _table_of(design)
     found: list[Cell] = []
     for part in claim.parts:
         found += [cell for cell in table.arms(part.estimand) if cell not in found]
     return tuple(found)
+
+
+def _table_of(design: Design | Table) -> Table:
+    return Table.from_design(design) if isinstance(design, Design) else design
 
 
 def _check_estimand(

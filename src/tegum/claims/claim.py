@@ -204,9 +204,13 @@ class Verdict:
         return "\n".join([*lines, *(f"  {reason}" for reason in self.reasons)])
 
     def to_record(self) -> dict[str, Any]:
-        """The verdict for JSON, as it is kept for ever."""
+        """The verdict for JSON, as it is kept for ever.
+
+        `claim` is the name, `said` the whole claim as it stood when it was judged.
+        """
         return {
-            "claim": self.claim.to_record(),
+            "claim": self.claim.name,
+            "said": self.claim.to_record(),
             "word": self.word,
             "holds": self.holds,
             "standing": self.standing,

@@ -128,7 +128,8 @@ class _Convergence:
                 middle = float(np.median(np.where(np.isnan(seeds), np.inf, seeds)))
                 words = conditions_in_words(cell)
                 if not middle <= limit:
-                    shown = "not measured" if math.isinf(middle) else f"{middle:.3g}"
+                    lost = "not measured or diverged"
+                    shown = lost if math.isinf(middle) else f"{middle:.3g}"
                     reasons.append(
                         f"not converged at {words}: {number} is {shown} in the median "
                         f"over seeds, and the limit is {limit:g}"
@@ -300,6 +301,7 @@ def _seeds_needed(
     power = 1.0 - (1.0 - PLANNING_POWER) / len(parts)
     inside, outside = [], []
     for sample, part in zip(samples, parts, strict=True):
+        gaps = part.region.gaps()
         if sample.empty_cells or np.isnan(sample.values).all():
             inside.append(None)
             continue
@@ -307,7 +309,13 @@ def _seeds_needed(
             _fewest(sample, part, part.region.intervals, level=level, power=power)
         )
         outside.append(
-            _fewest(sample, part, part.region.gaps(), level=level, power=PLANNING_POWER)
+            _fewest(
+                sample,
+                part,
+                [_open(low, high) for low, high in gaps],
+                level=level,
+                power=PLANNING_POWER,
+            )
         )
     ways = [n for n in outside if n is not None]
     supporting = [n for n in inside if n is not None]
@@ -315,6 +323,14 @@ def _seeds_needed(
         ways.append(max(supporting))
     seeds = min(part.seeds for part in parts)
     return max(min(ways), seeds + 1) if ways else None
+
+
+def _open(low: float, high: float) -> tuple[float, float]:
+    """The largest closed interval of floats within an open one."""
+    return (
+        low if math.isinf(low) else math.nextafter(low, math.inf),
+        high if math.isinf(high) else math.nextafter(high, -math.inf),
+    )
 
 
 def _fewest(

@@ -37,7 +37,7 @@ class Region:
             if not low < high:
                 raise ValueError(
                     f"a region has the interval [{low:g}, {high:g}]; the first end "
-                    "must be below the second, since no interval of data fits into a point"
+                    "must be below the second, as no interval of data fits into a point"
                 )
             if joined and low <= joined[-1][1]:
                 joined[-1] = (joined[-1][0], max(high, joined[-1][1]))

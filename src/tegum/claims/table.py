@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -29,7 +29,7 @@ class Arms:
     cells: tuple[tuple[Cell, ...], ...]
     levels: tuple[float, ...] = ()
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[Cell]:
         """Every cell of every arm."""
         return itertools.chain.from_iterable(self.cells)
 
@@ -243,13 +243,14 @@ def _encode(column: Any) -> tuple[tuple[Value, ...], Int[ndarray, " row"]]:
         raw = raw.tolist()
     else:
         values = list(column)
-        if any(isinstance(v, list | np.ndarray | np.generic) for v in values):
+        try:
+            different = dict.fromkeys(values)
+        except TypeError:  # lists and arrays can not be keys
             values = [frozen_value(v) for v in values]
-        position: dict[Any, int] = {}
-        codes = np.array(
-            [position.setdefault(v, len(position)) for v in values], dtype=np.int64
-        )
-        raw = list(position)
+            different = dict.fromkeys(values)
+        position = {value: code for code, value in enumerate(different)}
+        codes = np.fromiter(map(position.__getitem__, values), np.int64, len(values))
+        raw = [frozen_value(v) for v in different]
     joined: dict[Any, int] = {}
     target = [joined.setdefault(canonical(v), len(joined)) for v in raw]
     levels: list[Value] = [None] * len(joined)
