@@ -1,0 +1,324 @@
+"""Weights from elsewhere in, PyTorch modules out."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from jaxtyping import Float
+from numpy import ndarray
+
+from tegum.arrays import Artifact
+from tegum.design import REQUIRED, Design, Factor, Row, complete
+from tegum.toys import model
+from tegum.toys.torch_module import HOOK_NAMES, module_class
+
+if TYPE_CHECKING:
+    from torch import nn
+
+Orientation = Literal["hidden_feature", "feature_hidden"]
+ORIENTATIONS = ("hidden_feature", "feature_hidden")
+
+# What says how a model came about, not what it is: unknown unless it is stated.
+HISTORY = (
+    "optimiser",
+    "learning_rate",
+    "schedule",
+    "momentum",
+    "weight_decay",
+    "hidden_l1",
+    "batch_size",
+    "steps",
+)
+
+
+@dataclass(frozen=True, eq=False)
+class ImportedWeights:
+    """Models trained elsewhere, as a subject: its rows name their weights by digest.
+
+    `design` has one row for each model; give it to a `Study` beside the subject itself.
+    Nothing is trained. Make one with `from_weights`.
+    """
+
+    models: Mapping[str, Artifact]
+    design: Design
+    name: str = "weights"
+    law: int = 1
+
+    @property
+    def factors(self) -> Sequence[Factor]:
+        """The columns it understands: `weights`, and those of the toy model."""
+        return _FACTORS
+
+    def complete(self, design: Iterable[Row]) -> list[dict[str, Any]]:
+        """Every row with every factor, checked.
+
+        Raises:
+            ValueError: a value out of range, weights that were not brought in, or sizes
+                that are not theirs.
+        """
+        rows = complete(design, _FACTORS)
+        for position, row in enumerate(rows):
+            try:
+                model.check_together(row)
+                self._check_weights(row)
+            except ValueError as error:
+                raise ValueError(f"row {position}: {error}") from None
+        return rows
+
+    def _check_weights(self, row: Row) -> None:
+        digest = str(row["weights"])
+        if digest not in self.models:
+            raise ValueError(
+                f"no weights with the digest {digest!r} were brought in; use the rows "
+                "of `design`, as `from_weights` made them"
+            )
+        m, n = self.models[digest].arrays["W"].shape
+        if (row["n_hidden"], row["n_features"]) != (m, n):
+            raise ValueError(
+                f"the weights {digest!r} have {m} hidden units and {n} features, and "
+                f"the row says {row['n_hidden']} and {row['n_features']}"
+            )
+
+    def train(
+        self,
+        rows: Sequence[Row],
+        *,
+        workers: int,
+        progress: Callable[[float], None],
+        stop: Callable[[], bool],
+    ) -> list[Artifact | None]:
+        """The weights of every row; there is nothing to train."""
+        artifacts = [self.models[str(row["weights"])] for row in rows]
+        progress(1.0)
+        return list(artifacts)
+
+    def core_seconds(self, row: Row) -> float:
+        """Next to nothing: the weights are there."""
+        return 1e-4
+
+    def memory_bytes(self, row: Row) -> int:
+        """What the row's arrays take."""
+        arrays = self.models[str(row["weights"])].arrays
+        return sum(array.nbytes for array in arrays.values())
+
+
+def from_weights(
+    W: Any,
+    b: Any = None,
+    *,
+    orientation: Orientation,
+    feature_probability: Any,
+    seed: int | Sequence[int] | None = None,
+    **factors: Any,
+) -> ImportedWeights:
+    """Bring in toy models trained elsewhere, to be measured, judged and shown.
+
+    `W` is one model (two axes) or a stack (a leading model axis), NumPy or PyTorch, and
+    `orientation` says what its last two axes are; it is never guessed. `b` is the
+    read-out's bias, (feature) or (model, feature), 0 if left out. A factor given as a
+    list has one value for each model; anything else holds for all, and a tuple is one
+    value: a number for each feature. Seeds count from 0 unless they are given.
+
+    State what the models were trained on: measures read `feature_probability` and the
+    importances, claims compare whatever factors differ. How they were trained is
+    unknown (None) unless it is stated.
+
+    >>> brought = from_weights(
+    ...     np.eye(2, 3), orientation="hidden_feature", feature_probability=0.1
+    ... )
+    >>> brought.design.rows[0]["n_features"]
+    3
+
+    Give a study both: `Study(..., subject=brought, designs={"full": brought.design})`.
+
+    Raises:
+        ValueError: an orientation that is none, axes that do not fit, a weight that is
+            not finite, a list of the wrong length, or a factor out of range.
+    """
+    weights = _oriented(_numbers(W, name="W"), orientation=orientation)
+    count, n_hidden, n_features = weights.shape
+    biases = _biases(b, weights=weights, orientation=orientation)
+    for name, stated in (("n_hidden", n_hidden), ("n_features", n_features)):
+        if factors.setdefault(name, stated) != stated:
+            raise ValueError(
+                f"`{name}` is {factors[name]!r} and the weights have {stated}; leave "
+                f"it out, or is `orientation={orientation!r}` the other way round?"
+            )
+    factors["feature_probability"] = feature_probability
+    factors["seed"] = list(range(count)) if seed is None else seed
+    columns = {
+        name: _one_for_each(name, value, count=count) for name, value in factors.items()
+    }
+    models, rows = {}, []
+    for i in range(count):
+        artifact = Artifact({"W": weights[i], "b": biases[i]})
+        digest = _digest(artifact)
+        models[digest] = artifact
+        rows.append({"weights": digest} | {name: v[i] for name, v in columns.items()})
+    brought = ImportedWeights(models, Design.from_rows(rows))
+    brought.complete(brought.design)
+    return brought
+
+
+def _numbers(value: Any, *, name: str) -> Float[ndarray, ...]:
+    """A fresh float array from what NumPy or PyTorch hand over."""
+    if hasattr(value, "detach"):  # a PyTorch tensor or parameter
+        tensor = value.detach().cpu()
+        low = "bfloat16" in str(tensor.dtype)  # a type that NumPy does not have
+        value = (tensor.float() if low else tensor).numpy()
+    array = np.array(value)
+    if array.dtype.kind in "iub":
+        array = array.astype(np.float64)
+    if array.dtype.kind != "f" or array.size == 0:
+        raise ValueError(
+            f"`{name}` has the type {array.dtype} and the shape {array.shape}; it must "
+            "be an array of real numbers that is not empty"
+        )
+    if not np.isfinite(array).all():
+        at = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
+        raise ValueError(
+            f"`{name}` is {array[at]} at {at}; every weight must be finite: leave out "
+            "models that diverged, and say how many there were"
+        )
+    return array
+
+
+def _oriented(
+    array: Float[ndarray, ...], *, orientation: str
+) -> Float[ndarray, "model hidden feature"]:
+    if orientation not in ORIENTATIONS:
+        raise ValueError(
+            f"`orientation` is {orientation!r}; it must be one of "
+            f"{', '.join(ORIENTATIONS)}: what the last two axes of `W` are"
+        )
+    if array.ndim not in (2, 3):
+        raise ValueError(
+            f"`W` has the shape {array.shape}; it must have two axes for one model, or "
+            "a model axis before them"
+        )
+    stack = array if array.ndim == 3 else array[np.newaxis]
+    if orientation == "feature_hidden":
+        stack = stack.swapaxes(1, 2)
+    return np.ascontiguousarray(stack)
+
+
+def _biases(
+    b: Any, *, weights: Float[ndarray, "model hidden feature"], orientation: str
+) -> Float[ndarray, "model feature"]:
+    count, n_hidden, n_features = weights.shape
+    if b is None:
+        return np.zeros((count, n_features), dtype=weights.dtype)
+    biases = _numbers(b, name="b")
+    if biases.shape not in ((n_features,), (count, n_features)):
+        swapped = biases.ndim and biases.shape[-1] == n_hidden != n_features
+        hint = (
+            f"; is `orientation={orientation!r}` the other way round?"
+            if swapped
+            else f", or {(count, n_features)} for a bias of each model"
+        )
+        raise ValueError(
+            f"`b` has the shape {biases.shape}; for {count} models with {n_features} "
+            f"features it must be {(n_features,)}{hint}"
+        )
+    return np.ascontiguousarray(np.broadcast_to(biases, (count, n_features)))
+
+
+def _one_for_each(name: str, value: Any, *, count: int) -> list[Any]:
+    many = isinstance(value, list | range) or (
+        isinstance(value, np.ndarray) and value.ndim > 0
+    )
+    values = list(value) if many else [value] * count
+    if len(values) != count:
+        raise ValueError(
+            f"`{name}` has {len(values)} values for {count} models; give one for each, "
+            "or a single one for all (a tuple is one value)"
+        )
+    return values
+
+
+def _digest(artifact: Artifact) -> str:
+    """SHA-256 over the type, shape and bytes of W (hidden, feature) and b."""
+    digest = hashlib.sha256()
+    for name in ("W", "b"):
+        array = np.ascontiguousarray(artifact.arrays[name])
+        plain = array.astype(array.dtype.newbyteorder("<"), copy=False)
+        digest.update(f"{name} {plain.dtype.str} {plain.shape}\0".encode())
+        digest.update(plain.tobytes())
+    return digest.hexdigest()
+
+
+def _known_weights(value: Any) -> str:
+    if not isinstance(value, str):
+        raise ValueError(
+            f"`weights` is {value!r}; it must be the digest of weights that "
+            "`from_weights` brought in"
+        )
+    return value
+
+
+def _unknown_or(factor: Factor) -> Factor:
+    """The same factor, None where nobody said."""
+
+    def check(value: Any) -> Any:
+        return None if value is None else factor.check(value)
+
+    return Factor(factor.name, f"{factor.meaning}; None if unknown", check, None)
+
+
+_FACTORS: tuple[Factor, ...] = (
+    Factor("weights", "the digest of the weights", _known_weights),
+    *(
+        _unknown_or(factor) if factor.name in HISTORY else factor
+        for factor in model.FACTORS
+        if factor.name != "weight_checkpoints"
+    ),
+)
+
+
+def to_torch(
+    weights: Artifact | Any, b: Any = None, *, row: Mapping[str, Any]
+) -> nn.Module:
+    """One toy model, or a stack of them, as a PyTorch module with named hook points.
+
+    `weights` is an artifact, or `W` with its last axes (hidden, feature) and `b`. `row`
+    says what the model does with them: `output`, `noise`, `rate`, `noise_std`, at the
+    factors' defaults where it is silent.
+
+    The module maps inputs (..., example, feature) to outputs of the same shape, has the
+    parameters `W` and `b`, and passes every layer through a hook point named as in
+    TransformerLens: `hook_input`, `hook_hidden` (h = W x), `hook_hidden_noised`,
+    `hook_pre` (W^T h + b) and `hook_output`. `run_with_cache(x)` returns the output and
+    a dictionary from hook name to activation, detached; in
+    `run_with_hooks(x, fwd_hooks=[(name, f)])` what `f(activation, hook=point)` returns
+    replaces the activation, unless it is None.
+
+    It comes in evaluation mode, which has no noise; `.train()` switches it on, drawn
+    from PyTorch's global generator.
+
+    Raises:
+        ValueError: weights whose shapes do not fit or that are not finite, or a factor
+            out of range.
+        ModuleNotFoundError: PyTorch is not installed; `pip install tegum[torch]`.
+    """
+    if isinstance(weights, Artifact):
+        if b is not None:
+            raise ValueError("an artifact has its own `b`; leave `b` out")
+        weights, b = weights.arrays["W"], weights.arrays["b"]
+    W = _numbers(weights, name="W")
+    stack = _oriented(W, orientation="hidden_feature")
+    biases = _biases(b, weights=stack, orientation="hidden_feature")
+    biases = biases.astype(W.dtype, copy=False)
+    settings = {
+        factor.name: factor.check(row.get(factor.name, factor.default))
+        for factor in model.FACTORS
+        if factor.name in ("output", "noise", "rate", "noise_std")
+        and factor.default is not REQUIRED
+    }
+    return module_class()(W, biases if W.ndim == 3 else biases[0], settings)
+
+
+__all__ = ["HOOK_NAMES", "ImportedWeights", "from_weights", "to_torch"]

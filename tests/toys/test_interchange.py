@@ -1,0 +1,334 @@
+"""Weights in, modules out, and back again."""
+
+import re
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tegum.arrays import Artifact
+from tegum.design import complete, grid
+from tegum.measures.geometry import GEOMETRY
+from tegum.toys import model, reference
+from tegum.toys.interchange import HOOK_NAMES, _oriented, from_weights, to_torch
+from tegum.toys.reference import Parameters
+
+W = np.array([[1.0, 0.0, 0.5], [0.0, 1.0, 0.5]])
+B = np.array([0.1, 0.2, 0.3])
+HERE = {"orientation": "hidden_feature", "feature_probability": 0.1}
+
+
+def artifacts(brought):
+    rows = brought.complete(brought.design)
+    return brought.train(
+        rows, workers=1, progress=lambda share: None, stop=lambda: False
+    )
+
+
+def bits(brought):
+    return [artifact.arrays["W"].tobytes() for artifact in artifacts(brought)]
+
+
+def test_one_model_becomes_one_row():
+    brought = from_weights(W, B, **HERE)
+    (row,) = brought.complete(brought.design)
+    assert (row["n_hidden"], row["n_features"], row["seed"]) == (2, 3, 0)
+    assert row["feature_probability"] == 0.1
+    assert row["learning_rate"] is None
+    (artifact,) = artifacts(brought)
+    assert artifact.status == "trained"
+    np.testing.assert_array_equal(artifact.arrays["W"], W)
+    np.testing.assert_array_equal(artifact.arrays["b"], B)
+
+
+def test_orientation_is_stated_and_both_give_the_same_key():
+    one = from_weights(W, B, **HERE)
+    other = from_weights(W.T, B, orientation="feature_hidden", feature_probability=0.1)
+    assert one.design.rows == other.design.rows
+    assert bits(one) == bits(other)
+
+
+def test_a_square_matrix_is_not_guessed():
+    square = np.array([[1.0, 2.0], [3.0, 4.0]])
+    one = from_weights(square, **HERE)
+    other = from_weights(square, orientation="feature_hidden", feature_probability=0.1)
+    np.testing.assert_array_equal(
+        artifacts(one)[0].arrays["W"], artifacts(other)[0].arrays["W"].T
+    )
+    assert one.design.rows != other.design.rows
+
+
+def test_an_orientation_that_is_none_is_refused():
+    # Through the private function: types are enforced in tests at the public one.
+    with pytest.raises(ValueError, match="`orientation` is 'guess'; it must be one of"):
+        _oriented(W, orientation="guess")
+
+
+def test_a_stack_becomes_rows_with_factors_of_their_own():
+    stack = np.stack([W, 2 * W, 3 * W, 4 * W])
+    brought = from_weights(
+        stack,
+        np.zeros((4, 3)),
+        **HERE,
+        noise="dropout",
+        rate=[0.0, 0.5, 0.0, 0.5],
+        seed=[7, 7, 8, 8],
+        importance=(1.0, 0.5, 0.25),
+    )
+    assert [row["rate"] for row in brought.design] == [0.0, 0.5, 0.0, 0.5]
+    assert [row["seed"] for row in brought.design] == [7, 7, 8, 8]
+    assert brought.design.levels("importance") == ((1.0, 0.5, 0.25),)
+    np.testing.assert_array_equal(artifacts(brought)[2].arrays["W"], 3 * W)
+
+
+def test_seeds_of_a_stack_count_from_zero():
+    assert from_weights(np.stack([W] * 3), **HERE).design.levels("seed") == (0, 1, 2)
+
+
+def test_the_key_follows_the_numbers_bias_and_type_alone():
+    def digest(*arrays):
+        return from_weights(*arrays, **HERE).design.rows[0]["weights"]
+
+    assert digest(W, B) == digest(W.copy(order="F"), B)
+    assert digest(W) == digest(W, np.zeros(3))
+    different = [
+        digest(W, B),
+        digest(W),
+        digest(W.astype(np.float32), B.astype(np.float32)),
+        digest(np.nextafter(W, 2.0), B),
+        digest(-W, B),
+    ]
+    assert len(set(different)) == 5
+    assert all(re.fullmatch("[0-9a-f]{64}", one) for one in different)
+
+
+def test_rows_come_out_the_same_in_any_company_and_order():
+    stack = np.stack([W, 2 * W, 3 * W])
+    together = from_weights(stack, **HERE)
+    alone = [from_weights(one, **HERE, seed=i) for i, one in enumerate(stack)]
+    rows = together.complete(together.design)
+    backwards = together.train(
+        rows[::-1], workers=2, progress=lambda share: None, stop=lambda: False
+    )
+    assert bits(together) == [bits(one)[0] for one in alone]
+    assert bits(together) == [a.arrays["W"].tobytes() for a in backwards[::-1]]
+    assert [a.design.rows[0] for a in alone] == list(together.design.rows)
+
+
+def test_later_changes_of_the_callers_array_do_not_reach_in():
+    mine = W.copy()
+    brought = from_weights(mine, **HERE)
+    mine[:] = 0.0
+    np.testing.assert_array_equal(artifacts(brought)[0].arrays["W"], W)
+
+
+def test_imported_weights_are_measured_as_trained_ones_are():
+    # An antipodal pair on one unit: W_1 = 1, W_2 = -1, so W_1 . W_2 = -1 and the sum
+    # of (W_i . W_j)^2 over the two ordered pairs is 2; sum |W_i|^4 = 2, the ratio 1.
+    brought = from_weights(np.array([[1.0, -1.0]]), **HERE)
+    (row,), (artifact,) = brought.complete(brought.design), artifacts(brought)
+    numbers = GEOMETRY(artifact, row)
+    assert numbers["total_interference"] == pytest.approx(2.0)
+    assert numbers["relative_interference"] == pytest.approx(1.0)
+
+
+BAD_WEIGHTS = [
+    ((W[0],), {}, "`W` has the shape (3,)"),
+    ((np.zeros((1, 1, 2, 2)),), {}, "`W` has the shape (1, 1, 2, 2)"),
+    ((np.zeros((0, 3)),), {}, "not empty"),
+    ((W * np.nan,), {}, "`W` is nan at (0, 0)"),
+    ((np.where(W == 0.5, np.inf, W),), {}, "`W` is inf at (0, 2)"),
+    ((W, B * np.nan), {}, "`b` is nan at (0,)"),
+    ((W.astype(complex),), {}, "real numbers"),
+    ((np.array([["a", "b"]]),), {}, "real numbers"),
+    ((W, np.zeros(2)), {}, "the other way round?"),
+    ((W, np.zeros(4)), {}, "`b` has the shape (4,)"),
+    ((W, np.zeros((2, 3))), {}, "`b` has the shape (2, 3)"),
+    ((W,), {"n_features": 2}, "`n_features` is 2 and the weights have 3"),
+    ((W,), {"feature_probability": 0.0}, "`feature_probability` is 0.0"),
+    ((W,), {"feature_probability": (0.1, 0.2)}, "2 numbers and the model 3 features"),
+    ((W,), {"rate": 0.5}, "which has no rate"),
+    ((W,), {"noise": "dropout", "rate": 1.0}, "`rate` is 1.0"),
+    ((W,), {"rates": 0.5}, "did you mean"),
+    ((np.stack([W, W]),), {"rate": [0.0]}, "`rate` has 1 values for 2 models"),
+    ((np.stack([W, W]),), {"seed": 0}, "are equal"),
+]
+
+
+@pytest.mark.parametrize(("arrays", "changes", "text"), BAD_WEIGHTS, ids=str)
+def test_bad_weights_are_explained(arrays, changes, text):
+    with pytest.raises(ValueError, match=re.escape(text)):
+        from_weights(*arrays, **(HERE | changes))
+
+
+def test_rows_of_other_weights_are_refused():
+    brought, other = from_weights(W, **HERE), from_weights(2 * W, **HERE)
+    with pytest.raises(ValueError, match="row 0: no weights with the digest"):
+        brought.complete(other.design)
+    wider = [dict(brought.design.rows[0]) | {"n_features": 4}]
+    with pytest.raises(ValueError, match="have 2 hidden units and 3 features"):
+        brought.complete(wider)
+
+
+torch = pytest.importorskip("torch")
+
+NOISES = {
+    "none": {},
+    "dropout": {"rate": 0.4},
+    "gaussian_multiplicative": {"rate": 0.4},
+    "gaussian_additive": {"noise_std": 0.3},
+    "gaussian_additive_matched": {"rate": 0.4},
+}
+
+
+@pytest.mark.parametrize("output", model.OUTPUTS)
+@pytest.mark.parametrize("noise", model.NOISES)
+def test_the_module_computes_what_the_reference_does(noise, output):
+    row = {"noise": noise, "output": output, **NOISES[noise]}
+    module = to_torch(W, B, row=row)
+    inputs = np.random.default_rng(0).random((50, 3))
+    layers = reference.forward(row, Parameters(W, B), inputs=inputs)
+    result, cache = module.run_with_cache(torch.tensor(inputs))
+    expected = {
+        "hook_input": inputs,
+        "hook_hidden": layers.hidden,
+        "hook_hidden_noised": layers.hidden,
+        "hook_pre": layers.before_output,
+        "hook_output": layers.output,
+    }
+    assert list(cache) == list(HOOK_NAMES)
+    for name, activation in expected.items():
+        np.testing.assert_allclose(cache[name].numpy(), activation, rtol=1e-13)
+    np.testing.assert_allclose(result.detach().numpy(), layers.output, rtol=1e-13)
+
+
+@pytest.mark.parametrize("noise", [n for n in model.NOISES if n != "none"])
+def test_in_training_the_module_has_the_noise_of_the_reference(noise):
+    factors = {"noise": noise, **NOISES[noise]}
+    module = to_torch(W, B, row=factors).train()
+    inputs = np.random.default_rng(0).random((20_000, 3))
+    torch.manual_seed(0)
+    _, cache = module.run_with_cache(torch.tensor(inputs))
+    theirs = (cache["hook_hidden_noised"] - cache["hook_hidden"]).numpy()
+    row = complete(
+        grid(n_features=3, n_hidden=2, feature_probability=0.1, seed=0, **factors),
+        model.FACTORS,
+    )[0]
+    drawn = reference.sample_noise(row, np.random.default_rng(1), count=20_000)
+    layers = reference.forward(row, Parameters(W, B), inputs=inputs, noise=drawn)
+    ours = layers.noised - layers.hidden
+    np.testing.assert_allclose(theirs.mean(axis=0), 0.0, atol=0.03)
+    np.testing.assert_allclose(theirs.std(axis=0), ours.std(axis=0), rtol=0.03)
+    assert ((theirs == -layers.hidden).mean() > 0.3) == (noise == "dropout")
+
+
+def test_without_noise_training_mode_changes_nothing():
+    module = to_torch(W, B, row={})
+    inputs = torch.rand(10, 3, dtype=torch.float64)
+    assert torch.equal(module(inputs), module.train()(inputs))
+
+
+def test_a_hook_replaces_an_activation_for_one_call():
+    module = to_torch(W, B, row={"output": "linear"})
+    inputs = torch.rand(4, 3, dtype=torch.float64)
+    silenced = module.run_with_hooks(
+        inputs, fwd_hooks=[("hook_hidden_noised", lambda h, hook: torch.zeros_like(h))]
+    )
+    np.testing.assert_allclose(silenced.detach().numpy(), np.tile(B, (4, 1)))
+    assert not torch.allclose(module(inputs), silenced)
+    assert all(not getattr(module, name)._forward_hooks for name in HOOK_NAMES)
+
+
+def test_hooks_are_removed_when_one_raises():
+    module = to_torch(W, B, row={})
+    with pytest.raises(ZeroDivisionError):
+        module.run_with_hooks(
+            torch.rand(4, 3, dtype=torch.float64),
+            fwd_hooks=[("hook_pre", lambda a, hook: 1 / 0)],
+        )
+    assert not module.hook_pre._forward_hooks
+
+
+def test_an_unknown_hook_point_is_named():
+    with pytest.raises(ValueError, match="'hook_mid'; there are hook_input"):
+        to_torch(W, row={}).run_with_cache(torch.rand(2, 3), names_filter=["hook_mid"])
+
+
+def test_ordinary_forward_hooks_work_too():
+    module = to_torch(W, B, row={})
+    seen = []
+    handle = module.hook_hidden.register_forward_hook(
+        lambda point, inputs, output: seen.append((point.name, output.shape))
+    )
+    module(torch.rand(6, 3, dtype=torch.float64))
+    handle.remove()
+    assert seen == [("hook_hidden", (6, 2))]
+
+
+def test_a_stack_runs_as_its_models_do_alone():
+    stack, biases = np.stack([W, -2 * W]), np.stack([B, 2 * B])
+    inputs = torch.rand(5, 3, dtype=torch.float64)
+    both = to_torch(stack, biases, row={})(inputs)
+    assert both.shape == (2, 5, 3)
+    for i in range(2):
+        alone = to_torch(stack[i], biases[i], row={})(inputs)
+        assert torch.allclose(both[i], alone, rtol=1e-14)
+
+
+@given(
+    hidden=st.integers(1, 6),
+    features=st.integers(1, 6),
+    dtype=st.sampled_from([np.float32, np.float64]),
+    seed=st.integers(0, 2**32 - 1),
+)
+@settings(max_examples=30, deadline=None)
+def test_a_round_trip_keeps_every_bit(hidden, features, dtype, seed):
+    generator = np.random.default_rng(seed)
+    artifact = Artifact(
+        {
+            "W": generator.normal(size=(hidden, features)).astype(dtype),
+            "b": generator.normal(size=features).astype(dtype),
+        }
+    )
+    module = to_torch(artifact, row={})
+    (back,) = artifacts(from_weights(module.W, module.b, **HERE))
+    for name in ("W", "b"):
+        assert back.arrays[name].dtype == dtype
+        assert back.arrays[name].tobytes() == artifact.arrays[name].tobytes()
+
+
+def test_the_gradient_of_the_module_is_that_of_the_reference():
+    row = complete(
+        grid(n_features=3, n_hidden=2, feature_probability=0.5, seed=0), model.FACTORS
+    )[0]
+    module = to_torch(W, B, row=row)
+    inputs = np.random.default_rng(0).random((40, 3))
+    x = torch.tensor(inputs)
+    ((x - module(x)) ** 2).mean().backward()
+    gradient = reference.gradients(row, Parameters(W, B), inputs=inputs)
+    np.testing.assert_allclose(module.W.grad.numpy(), gradient.W, rtol=1e-12)
+    np.testing.assert_allclose(module.b.grad.numpy(), gradient.b, rtol=1e-12)
+
+
+def test_low_precision_tensors_are_brought_in():
+    half = torch.tensor(W, dtype=torch.bfloat16)
+    (artifact,) = artifacts(from_weights(half, **HERE))
+    assert artifact.arrays["W"].dtype == np.float32
+    np.testing.assert_array_equal(artifact.arrays["W"], W)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "row", "text"),
+    [
+        ((W * np.nan, B), {}, "`W` is nan"),
+        ((W, np.zeros(2)), {}, "`b` has the shape (2,)"),
+        ((W,), {"noise": "dropout", "rate": 1.0}, "`rate` is 1.0"),
+        ((W,), {"output": "gelu"}, "`output` is 'gelu'"),
+        ((Artifact({"W": W, "b": B}), B), {}, "leave `b` out"),
+    ],
+    ids=str,
+)
+def test_what_no_module_can_be_made_of_is_refused(arguments, row, text):
+    with pytest.raises(ValueError, match=re.escape(text)):
+        to_torch(*arguments, row=row)
