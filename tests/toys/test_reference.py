@@ -68,7 +68,7 @@ def torch_loss(row, W, b, inputs, noise):
         noised = {
             "dropout": lambda: hidden * z,
             "gaussian_multiplicative": lambda: hidden * z,
-            "gaussian_additive": lambda: hidden + z,
+            "gaussian_additive": lambda: hidden + row["noise_std"] * z,
             "gaussian_additive_matched": lambda: (
                 hidden + z * torch.sqrt(variance * hidden.detach().square().mean())
             ),

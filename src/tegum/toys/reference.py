@@ -82,8 +82,8 @@ def forward(
 
     - `dropout`: the factor of h, 0 or 1 / (1 - p);
     - `gaussian_multiplicative`: the factor of h, 1 + sqrt(v) z;
-    - `gaussian_additive`: the summand, noise_std z;
-    - `gaussian_additive_matched`: z itself. The summand is sqrt(v mean(h^2)) z, the
+    - `gaussian_additive`: z itself; the summand is noise_std z;
+    - `gaussian_additive_matched`: z itself; the summand is sqrt(v mean(h^2)) z, the
       mean over the batch and the units of this very pass.
     """
     hidden = inputs @ parameters.W.T
@@ -102,7 +102,7 @@ def _noised(
         case "dropout" | "gaussian_multiplicative":
             return hidden * noise
         case "gaussian_additive":
-            return hidden + noise
+            return hidden + row["noise_std"] * noise
         case "gaussian_additive_matched":
             variance = noise_variance(row["rate"]) * (hidden**2).mean()
             return hidden + np.sqrt(variance) * noise
@@ -251,8 +251,6 @@ def sample_noise(
         case "gaussian_multiplicative":
             deviation = np.sqrt(noise_variance(row["rate"]))
             return 1.0 + deviation * generator.standard_normal(size)
-        case "gaussian_additive":
-            return row["noise_std"] * generator.standard_normal(size)
         case _:
             return generator.standard_normal(size)
 
