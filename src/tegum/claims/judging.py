@@ -15,6 +15,7 @@ from tegum.claims.check import require_ratio
 from tegum.claims.claim import Claim, Part, PartVerdict, Verdict, Word
 from tegum.claims.estimands import conditions_in_words
 from tegum.claims.paired import Sample, sample_of
+from tegum.claims.planning import fewest_to_decide
 from tegum.claims.table import Table
 from tegum.design import unknown
 from tegum.statistics import (
@@ -23,13 +24,14 @@ from tegum.statistics import (
     clopper_pearson,
     fewest_seeds,
     median_interval,
-    seeds_needed,
-    seeds_needed_for_share,
     simultaneous_level,
 )
 
 PLANNING_POWER = 0.8
 """The chance of a decision at which `seeds_needed` of a verdict aims."""
+
+DIVERGED = "diverged"
+"""The number that a row keeps although it diverged."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,7 @@ class _Bench:
     """What every part is held against."""
 
     table: Table
-    columns: Mapping[str, Float[ndarray, " row"]]
+    numbers: Mapping[str, Float[ndarray, " row"]]
     ranges: Mapping[str, tuple[float, float]]
     resolutions: Mapping[str, float]
     level: float
@@ -55,6 +57,7 @@ def judge(
     convergence: tuple[str, float] | None = None,
     factors: Iterable[str] | None = None,
     made: Bool[ndarray, " row"] | None = None,
+    diverged: Bool[ndarray, " row"] | None = None,
     alpha_next: float | None = None,
 ) -> tuple[Verdict, ...]:
     """Hold each claim against the rows: supported, refuted or undecided.
@@ -68,7 +71,9 @@ def judge(
     which NaN means undefined or missing. `factors` names the factors; without it they
     are all columns that `ranges` does not name. `made` is False for rows that are
     planned and not there yet: a seed counts from its first row that is made, and what
-    it still lacks is missing. `ranges` and `resolutions` are those declared for each
+    it still lacks is missing. `diverged` is True for rows whose numbers say nothing,
+    whatever a measure made of them: they are missing, except a number that is itself
+    called `diverged`. `ranges` and `resolutions` are those declared for each
     number. `convergence` is a number and the limit which, in the median over seeds, it
     must not exceed in any cell that a claim uses; else the claim stays undecided.
     `alpha_next` is the alpha of the next look, at which `seeds_needed` aims.
@@ -80,27 +85,94 @@ def judge(
     """
     if not claims:
         return ()
+    bench = _bench(
+        claims,
+        columns,
+        ranges=ranges,
+        resolutions=resolutions,
+        alphas=(alpha, alpha if alpha_next is None else alpha_next),
+        factors=factors,
+        made=made,
+        diverged=diverged,
+        also=convergence[:1] if convergence else (),
+    )
+    if convergence is not None and convergence[0] not in bench.numbers:
+        raise ValueError(unknown(convergence[0], columns, what="number"))
+    slow = _Convergence(bench.table, bench.numbers, convergence)
+    return tuple(
+        _judge_claim(claim, bench, slow, planned_seeds=planned_seeds)
+        for claim in claims
+    )
+
+
+def plan_seeds(
+    claims: Sequence[Claim],
+    pilot: Mapping[str, Any],
+    *,
+    alpha: float,
+    power: float,
+    ranges: Mapping[str, tuple[float, float]],
+    resolutions: Mapping[str, float],
+    factors: Iterable[str] | None = None,
+    diverged: Bool[ndarray, " row"] | None = None,
+) -> dict[str, int | None]:
+    """For each claim, how many seeds would decide it with the wanted power.
+
+    `pilot` holds the columns of a few seeds that will not enter the claim. `alpha` is
+    that of the planned look, for the whole family: `extra_look_alpha(alpha, 1)`. None
+    where the pilot lies at an edge of a region, or says nothing.
+
+    Raises:
+        ValueError: as `judge` does.
+    """
+    bench = _bench(
+        claims,
+        pilot,
+        ranges=ranges,
+        resolutions=resolutions,
+        alphas=(alpha, alpha),
+        factors=factors,
+        made=None,
+        diverged=diverged,
+        also=(),
+    )
+    return {
+        claim.name: fewest_to_decide(
+            claim.parts, _samples(claim, bench), level=bench.level, power=power
+        )
+        for claim in claims
+    }
+
+
+def _bench(
+    claims: Sequence[Claim],
+    columns: Mapping[str, Any],
+    *,
+    ranges: Mapping[str, tuple[float, float]],
+    resolutions: Mapping[str, float],
+    alphas: tuple[float, float],
+    factors: Iterable[str] | None,
+    made: Bool[ndarray, " row"] | None,
+    diverged: Bool[ndarray, " row"] | None,
+    also: Sequence[str],
+) -> _Bench:
+    """Index the rows and share the error among all parts."""
     names = [claim.name for claim in claims]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise ValueError(f"two claims are called {', '.join(twice)}; rename one")
+    asked = (*ranges, *also)
+    if factors is None:
+        factors = [name for name in columns if name not in asked]
     parts = sum(len(claim.parts) for claim in claims)
-    numbers = {name: columns[name] for name in ranges if name in columns}
-    factors = [n for n in columns if n not in ranges] if factors is None else factors
-    bench = _Bench(
+    level, level_next = (simultaneous_level(a, parts=parts) for a in alphas)
+    return _Bench(
         Table.from_columns(columns, factors=factors, made=made),
-        {name: np.asarray(v, dtype=np.float64) for name, v in numbers.items()},
+        {n: _without(diverged, columns[n], n) for n in asked if n in columns},
         ranges,
         resolutions,
-        simultaneous_level(alpha, parts=parts),
-        simultaneous_level(alpha if alpha_next is None else alpha_next, parts=parts),
-    )
-    if convergence is not None and convergence[0] not in columns:
-        raise ValueError(unknown(convergence[0], columns, what="number"))
-    slow = _Convergence(bench.table, columns, convergence)
-    return tuple(
-        _judge_claim(claim, bench, slow, planned_seeds=planned_seeds)
-        for claim in claims
+        level,
+        level_next,
     )
 
 
@@ -109,7 +181,7 @@ class _Convergence:
     """The limit of the convergence law, and the rows it is asked of."""
 
     table: Table
-    columns: Mapping[str, Any]
+    numbers: Mapping[str, Float[ndarray, " row"]]
     limit: tuple[str, float] | None
 
     def reasons(self, claim: Claim) -> list[str]:
@@ -117,7 +189,7 @@ class _Convergence:
         if self.limit is None:
             return []
         number, limit = self.limit
-        values = np.asarray(self.columns[number], dtype=np.float64)
+        values = self.numbers[number]
         reasons = []
         for part in claim.parts:
             for cell in self.table.arms(part.estimand):
@@ -150,12 +222,7 @@ def _judge_claim(
             f"planned_seeds has no entry for the claim `{claim.name}`; give the number "
             "of seeds that was registered"
         )
-    samples = []
-    for part in claim.parts:
-        try:
-            samples.append(_sample(part, bench))
-        except ValueError as error:
-            raise ValueError(f"the claim `{claim.name}`: {error}") from None
+    samples = _samples(claim, bench)
     parts = tuple(
         _judge_part(part, sample, bench)
         for part, sample in zip(claim.parts, samples, strict=True)
@@ -166,8 +233,12 @@ def _judge_claim(
     if word == "undecided":
         reasons = (*unconverged, *(_reason(p, len(parts)) for p in parts if p.reason))
         if not unconverged:
-            needed = _seeds_needed(samples, parts, bench.level_next)
+            needed = fewest_to_decide(
+                claim.parts, samples, level=bench.level_next, power=PLANNING_POWER
+            )
     seeds, planned = min(p.seeds for p in parts), planned_seeds[claim.name]
+    if needed is not None:
+        needed = max(needed, seeds + 1)
     return Verdict(
         claim,
         word,
@@ -179,6 +250,16 @@ def _judge_claim(
         reasons,
         "interim" if seeds < planned else "exploratory",
     )
+
+
+def _without(
+    diverged: Bool[ndarray, " row"] | None, column: Any, name: str
+) -> Float[ndarray, " row"]:
+    """A number of every row, NaN where the row diverged."""
+    values = np.asarray(column, dtype=np.float64)
+    if diverged is None or name == DIVERGED:
+        return values
+    return np.where(diverged, np.nan, values)
 
 
 def _word(words: Sequence[Word]) -> Word:
@@ -197,10 +278,17 @@ def _holds(claim: Claim, parts: Sequence[PartVerdict]) -> str:
     return ""
 
 
+def _samples(claim: Claim, bench: _Bench) -> list[Sample]:
+    try:
+        return [_sample(part, bench) for part in claim.parts]
+    except ValueError as error:
+        raise ValueError(f"the claim `{claim.name}`: {error}") from None
+
+
 def _sample(part: Part, bench: _Bench) -> Sample:
     estimand = part.estimand
     for kind, known in (
-        ("number", bench.columns),
+        ("number", bench.numbers),
         ("declared range of a number", bench.ranges),
         ("declared resolution of a number", bench.resolutions),
     ):
@@ -211,7 +299,7 @@ def _sample(part: Part, bench: _Bench) -> Sample:
     return sample_of(
         estimand,
         bench.table,
-        bench.columns[estimand.number],
+        bench.numbers[estimand.number],
         declared_range=declared,
         resolution=bench.resolutions[estimand.number],
     )
@@ -287,80 +375,3 @@ def _why(part: Part, sample: Sample, interval: Interval, level: float) -> str:
 
 def _reason(part: PartVerdict, parts: int) -> str:
     return f"{part.estimand.describe()}: {part.reason}" if parts > 1 else part.reason
-
-
-def _seeds_needed(
-    samples: Sequence[Sample], parts: Sequence[PartVerdict], level: float
-) -> int | None:
-    """About how many seeds would decide a claim, one way or the other.
-
-    Supported needs every part inside its region, with the failures added up; refuted
-    needs one part outside. The smaller of the two; None where the data lie at an edge
-    of both.
-    """
-    power = 1.0 - (1.0 - PLANNING_POWER) / len(parts)
-    inside, outside = [], []
-    for sample, part in zip(samples, parts, strict=True):
-        gaps = part.region.gaps()
-        if sample.empty_cells or np.isnan(sample.values).all():
-            inside.append(None)
-            continue
-        inside.append(
-            _fewest(sample, part, part.region.intervals, level=level, power=power)
-        )
-        outside.append(
-            _fewest(
-                sample,
-                part,
-                [_open(low, high) for low, high in gaps],
-                level=level,
-                power=PLANNING_POWER,
-            )
-        )
-    ways = [n for n in outside if n is not None]
-    supporting = [n for n in inside if n is not None]
-    if len(supporting) == len(parts):
-        ways.append(max(supporting))
-    seeds = min(part.seeds for part in parts)
-    return max(min(ways), seeds + 1) if ways else None
-
-
-def _open(low: float, high: float) -> tuple[float, float]:
-    """The largest closed interval of floats within an open one."""
-    return (
-        low if math.isinf(low) else math.nextafter(low, math.inf),
-        high if math.isinf(high) else math.nextafter(high, -math.inf),
-    )
-
-
-def _fewest(
-    sample: Sample,
-    part: PartVerdict,
-    intervals: Sequence[tuple[float, float]],
-    *,
-    level: float,
-    power: float,
-) -> int | None:
-    """The fewest seeds with which the interval is likely to fit into one of several."""
-    least, most = sample.declared_range
-    found = []
-    for low, high in intervals:
-        if part.estimand.kind == "proportion":
-            inside = int(sample.inside(part.estimand.region).sum())
-            there = int((~np.isnan(sample.values)).sum())
-            found.append(
-                seeds_needed_for_share(
-                    inside, there, low=low, high=high, level=level, power=power
-                )
-            )
-        else:
-            found.append(
-                seeds_needed(
-                    sample.values,
-                    low=low if low > least else -math.inf,
-                    high=high if high < most else math.inf,
-                    level=level,
-                    power=power,
-                )
-            )
-    return min((n for n in found if n is not None), default=None)

@@ -12,7 +12,7 @@ from numpy import ndarray
 from tegum.claims.estimands import Estimand, conditions_in_words
 from tegum.claims.regions import Region
 from tegum.claims.table import Arms, Table
-from tegum.statistics import slope_weights
+from tegum.statistics import EVERYWHERE, slope_weights
 
 
 @dataclass(frozen=True)
@@ -47,8 +47,8 @@ def sample_of(
     Only finite numbers count as values: a model that diverged gives none.
 
     Raises:
-        ValueError: an unknown factor, one that nothing fixes, a slope along fewer than
-            two levels, or a value outside `declared_range` by more than `resolution`.
+        ValueError: an unknown factor, one that nothing fixes, or a value outside
+            `declared_range` by more than `resolution`.
     """
     arms = table.arms(estimand)
     cells = list(arms)
@@ -58,6 +58,10 @@ def sample_of(
     present = np.zeros(table.n_seeds, dtype=bool)
     for cell in cells:
         present |= table.seeds_in(cell)
+    if estimand.kind == "slope" and len(arms.levels) < 2:
+        lacking = f"two or more levels of {estimand.factor}"
+        nothing = np.full(int(present.sum()), np.nan)
+        return Sample(nothing, EVERYWHERE, resolution, (lacking,))
     data = np.array([[table.by_seed(values, c) for c in arm] for arm in arms.cells])
     data = np.where(np.isfinite(data), data, np.nan)[:, :, present]
     _require_declared(estimand, data, declared_range, resolution)
