@@ -85,6 +85,15 @@ ALL: tuple[Fact, ...] = (
         changed_by={SCALE, SCALE_ONE, ZERO_FEATURE},
     ),
     _fact(
+        interference.effective_norm_squared,
+        "the squared norm of a typical feature among those that are strong",
+        "sum_i |W_i|^4 / sum_i |W_i|^2",
+        WEIGHT_SQUARED,
+        HERE,
+        changed_by={SCALE, SCALE_ONE},
+        undefined_when=NO_WEIGHTS,
+    ),
+    _fact(
         interference.interference_matrix,
         "how far feature j moves the read-out along the direction of feature i",
         "u_i . W_j off the diagonal, u_i = W_i / |W_i|",

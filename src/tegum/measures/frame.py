@@ -12,6 +12,9 @@ import numpy as np
 from jaxtyping import Float, Int
 from numpy import ndarray
 
+PerModel = Float[ndarray, "*batch"] | float
+"""A number for each model of a batch; a plain number for a single model."""
+
 VANISHING = 1e-300
 
 
@@ -92,14 +95,12 @@ class Frame:
         return np.einsum("...ij,...j->...i", self.cosine_squared, weight)
 
 
-def ratio(numerator: ndarray | float, denominator: ndarray) -> ndarray:
+def ratio(numerator: ndarray | float, denominator: ndarray | float) -> ndarray:
     """The quotient, and NaN where the denominator is 0."""
     nothing = denominator == 0
     return np.where(nothing, np.nan, numerator / np.where(nothing, 1.0, denominator))
 
 
-def mean_over(
-    values: Float[ndarray, "*batch feature"], chosen: ndarray
-) -> Float[ndarray, "*batch"]:
+def mean_over(values: Float[ndarray, "*batch feature"], chosen: ndarray) -> PerModel:
     """The mean of the chosen features' values; NaN where none is chosen."""
-    return ratio(np.where(chosen, values, 0.0).sum(axis=-1), chosen.sum(axis=-1))
+    return ratio(np.where(chosen, values, 0.0).sum(axis=-1), 1.0 * chosen.sum(axis=-1))

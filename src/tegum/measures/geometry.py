@@ -15,6 +15,7 @@ from tegum.measures.catalogue import ALL
 from tegum.measures.facts import Measure
 from tegum.measures.frame import Frame
 from tegum.measures.interference import (
+    effective_norm_squared,
     feature_norms,
     interference_matrix,
     mean_norm_squared,
@@ -65,6 +66,7 @@ NUMBERS = (
     "dimensions_per_feature",
     "mean_participation_ratio",
     "mean_norm_squared",
+    "effective_norm_squared",
 )
 
 
@@ -99,6 +101,7 @@ def numbers_of(
         "dimensions_per_feature": dimensions_per_feature(frame),
         "mean_participation_ratio": mean_participation_ratio(frame),
         "mean_norm_squared": mean_norm_squared(frame),
+        "effective_norm_squared": effective_norm_squared(frame),
     }
 
 
@@ -131,6 +134,7 @@ __all__ = [
     "Frame",
     "dimensionality_sum_per_hidden",
     "dimensions_per_feature",
+    "effective_norm_squared",
     "explained_variance",
     "feature_dimensionality",
     "feature_norms",

@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
-from tegum.measures.frame import Frame, mean_over, ratio
+from tegum.measures.frame import Frame, PerModel, mean_over, ratio
 
 
 def feature_norms(
@@ -33,7 +33,7 @@ def feature_norms(
 
 def mean_norm_squared(
     W: Float[ndarray, "*batch hidden feature"] | Frame,
-) -> Float[ndarray, "*batch"]:
+) -> PerModel:
     """How strongly features are written into the hidden layer, on average.
 
     `sum_i |W_i|^2 / n`. In squared units of the weights, in `[0, inf)`.
@@ -45,6 +45,27 @@ def mean_norm_squared(
     """
     frame = Frame.of(W)
     return np.ldexp(frame.norm_squared.mean(axis=-1), 2 * frame.exponent)
+
+
+def effective_norm_squared(
+    W: Float[ndarray, "*batch hidden feature"] | Frame,
+) -> PerModel:
+    """The squared norm of a typical feature among those that are strong.
+
+    `sum_i |W_i|^4 / sum_i |W_i|^2`, the mean of `|W_i|^2` weighted by itself. In
+    squared units of the weights, in `(0, inf)`: c for any number of features of squared
+    norm c beside dropped ones. It runs over all features, and a feature that fades
+    out leaves it smoothly. NaN where W = 0.
+
+    Source: the self-weighted mean, as the weight-average molar mass of a polymer.
+
+    >>> float(effective_norm_squared(np.array([[2.0, 0.0, 0.0]])))
+    4.0
+    """
+    frame = Frame.of(W)
+    s = frame.norm_squared
+    relative = ratio((s**2).sum(axis=-1), s.sum(axis=-1))
+    return np.ldexp(relative, 2 * frame.exponent)
 
 
 def interference_matrix(
@@ -92,7 +113,7 @@ def superposition(
 
 def mean_superposition(
     W: Float[ndarray, "*batch hidden feature"] | Frame,
-) -> Float[ndarray, "*batch"]:
+) -> PerModel:
     """Superposition of the average feature.
 
     The mean of `sum_{j != i} (u_i . W_j)^2` over the features with a direction. In
@@ -153,7 +174,7 @@ def net_interference(
 
 def total_interference(
     W: Float[ndarray, "*batch hidden feature"] | Frame,
-) -> Float[ndarray, "*batch"]:
+) -> PerModel:
     """How much features overlap in all, strong ones counted more.
 
     `sum_{i != j} (W_i . W_j)^2` over all ordered pairs of all features. In fourth
@@ -174,7 +195,7 @@ def total_interference(
 
 def relative_interference(
     W: Float[ndarray, "*batch hidden feature"] | Frame,
-) -> Float[ndarray, "*batch"]:
+) -> PerModel:
     """How much features overlap in all, relative to how strong they are.
 
     `sum_{i != j} (W_i . W_j)^2 / sum_i |W_i|^4`. Dimensionless, in `[0, n - 1]`. It
@@ -195,7 +216,7 @@ def relative_interference(
 
 def welch_excess(
     W: Float[ndarray, "*batch hidden feature"] | Frame,
-) -> Float[ndarray, "*batch"]:
+) -> PerModel:
     """How much more features overlap than their number and strength force on them.
 
     `relative_interference - max(0, (sum_i s_i)^2 / (m sum_i s_i^2) - 1)`, `s_i =
@@ -229,7 +250,7 @@ def welch_excess(
 
 def packing_excess(
     W: Float[ndarray, "*batch hidden feature"] | Frame,
-) -> Float[ndarray, "*batch"]:
+) -> PerModel:
     """How much more features overlap than in the best packing of the same norms.
 
     `(T - T_least) / sum_i s_i^2`: total interference T less the least that vectors of
@@ -260,9 +281,7 @@ def packing_excess(
     return np.maximum(ratio(excess, (s**2).sum(axis=-1)), 0.0)
 
 
-def _least_interference(
-    s: Float[ndarray, "*batch feature"], n_hidden: int
-) -> Float[ndarray, "*batch"]:
+def _least_interference(s: Float[ndarray, "*batch feature"], n_hidden: int) -> PerModel:
     ordered = -np.sort(-s, axis=-1)
     missing = max(0, n_hidden - s.shape[-1])
     ordered = np.pad(ordered, [(0, 0)] * (s.ndim - 1) + [(0, missing)])
@@ -296,7 +315,7 @@ def overlap(
 
 def mean_overlap(
     W: Float[ndarray, "*batch hidden feature"] | Frame,
-) -> Float[ndarray, "*batch"]:
+) -> PerModel:
     """How much the average feature's direction is shared.
 
     The mean of `sum_{j != i} cos^2(W_i, W_j)` over the k features with a direction.
@@ -314,7 +333,7 @@ def mean_overlap(
 
 def overlap_excess(
     W: Float[ndarray, "*batch hidden feature"] | Frame,
-) -> Float[ndarray, "*batch"]:
+) -> PerModel:
     """How much more directions overlap than their number forces on them.
 
     `mean_overlap - max(0, k/m - 1)` for the k features with a direction: `welch_excess`
@@ -330,7 +349,7 @@ def overlap_excess(
     return overlap_excess_among(frame, frame.lives)
 
 
-def overlap_excess_among(frame: Frame, chosen: ndarray) -> Float[ndarray, "*batch"]:
+def overlap_excess_among(frame: Frame, chosen: ndarray) -> PerModel:
     """`overlap_excess` of the chosen features alone; NaN where none is chosen."""
     pairs = chosen[..., :, None] & chosen[..., None, :]
     shared = np.where(pairs, frame.cosine_squared, 0.0).sum(axis=-1)

@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
-from tegum.measures.frame import Frame, ratio
+from tegum.measures.frame import Frame, PerModel, ratio
 from tegum.measures.interference import (
     checked_probability,
     feature_norms,
@@ -26,8 +26,8 @@ TIE = 1e-9  # relative: a feature at a threshold, up to rounding, does not pass 
 
 
 def input_variance(
-    feature_probability: float | Float[ndarray, "*batch"],
-) -> Float[ndarray, "*batch"]:
+    feature_probability: PerModel,
+) -> PerModel:
     """Variance of an input that is U[0, 1) with probability q and 0 otherwise.
 
     `q/3 - q^2/4`: `E x^2 = q/3` and `E x = q/2`. In `(0, 1/9]`, largest at q = 2/3.
@@ -70,7 +70,7 @@ def _own_share(
 
 def dimensionality_sum_per_hidden(
     W: Float[ndarray, "*batch hidden feature"] | Frame,
-) -> Float[ndarray, "*batch"]:
+) -> PerModel:
     """What share of the hidden dimensions is put to use by features.
 
     `sum_i D_i / m`. Dimensionless, in [0, 1]: the sum of D_i is at most the rank of W.
@@ -96,7 +96,7 @@ def dimensionality_sum_per_hidden(
 
 def dimensions_per_feature(
     W: Float[ndarray, "*batch hidden feature"] | Frame,
-) -> Float[ndarray, "*batch"]:
+) -> PerModel:
     """How many dimensions there are for each feature, features counted by norm.
 
     `D* = m / |W|_F^2`. In inverse squared units of the weights, in `(0, inf)`: 1 and
@@ -139,7 +139,7 @@ def explained_variance(
     if feature_probability is None:
         return _own_share(frame, frame.norm_squared)
     q = checked_probability(feature_probability, frame.n_features)
-    variance = input_variance(q)
+    variance = np.asarray(input_variance(q))
     return _own_share(frame, frame.norm_squared * (variance / variance.max()))
 
 
@@ -148,7 +148,7 @@ def features_represented(
     *,
     feature_probability: float | tuple[float, ...] | None = None,
     of_even_share: float = OF_EVEN_SHARE,
-) -> Float[ndarray, "*batch"]:
+) -> PerModel:
     """How many features can be read out of the hidden layer: the count that decides.
 
     The number of i with `R2_i > of_even_share * min(1, m/n)`, `R2_i` the explained
@@ -193,7 +193,7 @@ def _represented(
     return explained > of_even_share * even_share * (1 + TIE)
 
 
-def _count(chosen: ndarray, frame: Frame) -> Float[ndarray, "*batch"]:
+def _count(chosen: ndarray, frame: Frame) -> PerModel:
     broken = np.isnan(frame.norm_squared).any(axis=-1)
     return np.where(broken, np.nan, chosen.sum(axis=-1))
 
@@ -203,7 +203,7 @@ def features_by_corrected_norm(
     *,
     noise_variance: float,
     min_norm_squared: float = MIN_NORM_SQUARED,
-) -> Float[ndarray, "*batch"]:
+) -> PerModel:
     """How many features are strong, once the shrinkage that noise causes is undone.
 
     The number of i with `|W_i|^2 (1 + v / PR_i) > min_norm_squared`: v the relative
@@ -242,7 +242,7 @@ def features_by_norm(
     W: Float[ndarray, "*batch hidden feature"] | Frame,
     *,
     min_norm_squared: float = MIN_NORM_SQUARED,
-) -> Float[ndarray, "*batch"]:
+) -> PerModel:
     """How many features are strong, by a fixed threshold: a rival that decides nothing.
 
     The number of i with `|W_i|^2 > min_norm_squared`. A count in `[0, n]`. Shrinkage
@@ -273,7 +273,7 @@ def _above(norm_squared: ndarray, least: float) -> ndarray:
 
 def features_by_frobenius(
     W: Float[ndarray, "*batch hidden feature"] | Frame,
-) -> Float[ndarray, "*batch"]:
+) -> PerModel:
     """How many features there are if each kept one has norm 1: a rival count.
 
     `|W|_F^2 = sum_i |W_i|^2`. In squared units of the weights, in `[0, inf)`. Shrinkage
@@ -293,7 +293,7 @@ def represented_welch_excess(
     *,
     feature_probability: float | tuple[float, ...] | None = None,
     of_even_share: float = OF_EVEN_SHARE,
-) -> Float[ndarray, "*batch"]:
+) -> PerModel:
     """How much more the represented features overlap than they must, being so many.
 
     `overlap_excess` of the k features that `features_represented` counts. A number
@@ -334,7 +334,7 @@ def participation_ratio(
 
 def mean_participation_ratio(
     W: Float[ndarray, "*batch hidden feature"] | Frame,
-) -> Float[ndarray, "*batch"]:
+) -> PerModel:
     """On how many hidden units features are written, averaged by squared norm.
 
     `sum_i |W_i|^2 PR_i / sum_i |W_i|^2`. A number of units, in `[1, m]`. Weighted by

@@ -1,0 +1,1 @@
+"""Closed forms beside experiments: each derived where it stands, each tested."""
