@@ -1,0 +1,53 @@
+"""How far a run is: what a progress bar needs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Literal
+
+Phase = Literal["train", "measure"]
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far one phase is, in rows.
+
+    `done` of `total` rows that were missing when the phase began; `rate` is rows in a
+    second so far, `eta_seconds` what is left at the pace of the work so far, None
+    before there is one.
+    """
+
+    phase: Phase
+    done: float
+    total: int
+    rate: float
+    eta_seconds: float | None
+
+
+Tell = Callable[[Progress], None]
+
+
+@dataclass
+class Meter:
+    """Turns finished work into `Progress`, for one phase.
+
+    `work` is the estimated cost of all rows in any unit, and the time left follows from
+    it: rows of one design may differ a thousandfold in cost.
+    """
+
+    phase: Phase
+    total: int
+    work: float
+    tell: Tell | None
+    started: float = field(default_factory=time.monotonic)
+
+    def show(self, *, rows: float, work: float) -> None:
+        """Tell that so many rows and so much work are done."""
+        if self.tell is None:
+            return
+        elapsed = time.monotonic() - self.started
+        rate = rows / elapsed if elapsed > 0 else 0.0
+        left = elapsed * (self.work - work) / work if work > 0 else None
+        self.tell(Progress(self.phase, rows, self.total, rate, left))

@@ -1,0 +1,122 @@
+"""Which rows are asked for: a design, other seeds, some levels only."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from tegum.design import Design, Row, frozen_value, unknown
+from tegum.store import model_keys
+from tegum.study import Study
+
+MOST_LEVELS_SHOWN = 12
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Completed rows and their keys, and how many of them the design holds itself."""
+
+    rows: tuple[Row, ...]
+    keys: tuple[str, ...]
+    planned: frozenset[str]
+
+
+def select(
+    study: Study,
+    design: str,
+    *,
+    seeds: int | None = None,
+    where: Mapping[str, Any] | None = None,
+) -> Selection:
+    """The rows of a design, each cell with its first `seeds` seeds, as `where` says.
+
+    More seeds than a cell holds go on upwards from its largest, past pilot seeds.
+
+    Raises:
+        ValueError: no such design, fewer than one seed, a factor or level that no row
+            has, or two rows that are the same model.
+    """
+    if design not in study.designs:
+        raise ValueError(unknown(design, study.designs, what="design"))
+    table = study.designs[design]
+    planned = _completed(study, table)
+    rows = planned
+    if seeds is not None:
+        rows = _completed(study, with_seeds(table, seeds, avoid=study.pilot_seeds))
+    keys = model_keys(study.subject, rows)
+    _refuse_same_models(rows, keys)
+    own = frozenset(keys if seeds is None else model_keys(study.subject, planned))
+    if where:
+        kept = _matching(rows, where)
+        rows, keys = [rows[i] for i in kept], [keys[i] for i in kept]
+    return Selection(tuple(rows), tuple(keys), own)
+
+
+def _completed(study: Study, design: Design) -> list[dict[str, Any]]:
+    return study.subject.complete(design)
+
+
+def with_seeds(design: Design, count: int, *, avoid: Collection[int] = ()) -> Design:
+    """A design in which every cell has `count` seeds: its own first, then further ones.
+
+    Raises:
+        ValueError: fewer than one seed.
+    """
+    if isinstance(count, bool) or not isinstance(count, int) or count < 1:
+        raise ValueError(f"`seeds` is {count!r}; give a whole number from 1")
+    cells: dict[str, tuple[Row, list[int]]] = {}
+    for row in design:
+        cell = {name: value for name, value in row.items() if name != "seed"}
+        identity = json.dumps(sorted(cell.items()), default=list)
+        cells.setdefault(identity, (cell, []))[1].append(row["seed"])  # type: ignore[arg-type]
+    return Design(
+        tuple(
+            {**cell, "seed": seed}
+            for cell, own in cells.values()
+            for seed in itertools.islice(_seeds(own, avoid), count)
+        )
+    )
+
+
+def _seeds(own: list[int], avoid: Collection[int]) -> Iterator[int]:
+    yield from own
+    yield from (s for s in itertools.count(max(own) + 1) if s not in avoid)
+
+
+def _refuse_same_models(rows: list[dict[str, Any]], keys: list[str]) -> None:
+    first: dict[str, int] = {}
+    for position, key in enumerate(keys):
+        if key in first:
+            raise ValueError(
+                f"rows {first[key]} and {position} of the design are the same model: "
+                f"{rows[position]}; they differ at most in a factor at its default or "
+                "beyond 12 digits; drop one"
+            )
+        first[key] = position
+
+
+def _matching(rows: list[dict[str, Any]], where: Mapping[str, Any]) -> list[int]:
+    for name in where:
+        if any(name not in row for row in rows):
+            raise ValueError(unknown(name, rows[0], what="factor"))
+    wanted = {
+        name: [frozen_value(v) for v in value]
+        if isinstance(value, list | range)
+        else [frozen_value(value)]
+        for name, value in where.items()
+    }
+    kept = [
+        position
+        for position, row in enumerate(rows)
+        if all(row[name] in values for name, values in wanted.items())
+    ]
+    if not kept:
+        levels = {
+            name: list(dict.fromkeys(row[name] for row in rows))[:MOST_LEVELS_SHOWN]
+            for name in where
+        }
+        raise ValueError(f"no row of the design has {dict(where)}; it has {levels}")
+    return kept

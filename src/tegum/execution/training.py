@@ -1,0 +1,241 @@
+"""Training what is missing, in chunks that bound memory and what a crash can cost."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from tegum.arrays import RowsFailed
+from tegum.design import Row
+from tegum.execution.progress import Meter, Tell
+from tegum.store import Provenance, Store
+from tegum.study import Subject
+
+CHUNK_SECONDS = 15.0
+"""About how long a chunk takes: what a kill or a power cut can cost at most."""
+
+FIRST_CHUNK_SECONDS = 3.0
+"""The first chunk is shorter: it shows how far the estimate of the cost is off."""
+
+FIRST_CHUNK_ROWS_PER_WORKER = 32
+"""And it is small, in case the estimate is far too low."""
+
+LEAST_COST = 1e-4
+"""In seconds: no row is free, whatever its subject says."""
+
+ERRORS_SHOWN = 4
+
+
+@dataclass
+class Pace:
+    """How many real seconds an estimated core-second takes, learned chunk by chunk."""
+
+    seconds: float = FIRST_CHUNK_SECONDS
+    wall_for_estimate: float = 1.0
+    learned: bool = False
+
+    def most_rows(self, workers: int) -> int | None:
+        """How many rows a chunk may hold; None for any number."""
+        return None if self.learned else FIRST_CHUNK_ROWS_PER_WORKER * workers
+
+    def learn(self, *, wall: float, estimate: float) -> None:
+        """Take note of a chunk that was run; later ones aim at `CHUNK_SECONDS`."""
+        self.seconds, self.learned = CHUNK_SECONDS, True
+        if estimate > 0.0:
+            self.wall_for_estimate = max(wall / estimate, 1e-6)
+
+
+@dataclass
+class Interruption:
+    """A Ctrl-C that waits until the finished rows are stored; a second one does not."""
+
+    asked: threading.Event = field(default_factory=threading.Event)
+
+    @contextlib.contextmanager
+    def heard(self) -> Iterator[None]:
+        """Take note of SIGINT in place of raising at once, in the main thread."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+
+        def note(number: int, frame: Any) -> None:
+            if self.asked.is_set():
+                raise KeyboardInterrupt
+            self.asked.set()
+
+        before = signal.signal(signal.SIGINT, note)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGINT, before)
+
+
+def train_missing(
+    subject: Subject,
+    store: Store,
+    rows: Sequence[Row],
+    *,
+    workers: int,
+    memory_bytes: int,
+    progress: Tell | None,
+) -> None:
+    """Train rows that the store lacks and append them, chunk by chunk.
+
+    Chunks follow the seeds, so that a run cut short leaves whole seeds behind. What
+    comes of a row does not depend on its chunk: that is the row law.
+
+    Raises:
+        RowsFailed: rows that could not be trained; all others are in the store.
+        KeyboardInterrupt: after what was finished has been stored.
+        ValueError: a row that alone needs more than the memory allowed.
+    """
+    costs = [max(float(subject.core_seconds(row)), LEAST_COST) for row in rows]
+    sizes = [int(subject.memory_bytes(row)) for row in rows]
+    _refuse_giants(rows, sizes, memory_bytes)
+    waiting = sorted(range(len(rows)), key=lambda i: rows[i]["seed"])
+    meter = Meter("train", len(rows), sum(costs), progress)
+    pace, interruption, errors = Pace(), Interruption(), {}
+    rows_done, work_done = 0, 0.0
+    with interruption.heard():
+        while waiting:
+            chunk = _next_chunk(
+                waiting, costs, sizes, pace, workers=workers, memory_bytes=memory_bytes
+            )
+            del waiting[: len(chunk)]
+            work = sum(costs[i] for i in chunk)
+
+            def report(
+                share: float,
+                rows_before: int = rows_done,
+                rows_here: int = len(chunk),
+                work_before: float = work_done,
+                work_here: float = work,
+            ) -> None:
+                meter.show(
+                    rows=rows_before + share * rows_here,
+                    work=work_before + share * work_here,
+                )
+
+            started = time.monotonic()
+            failed = _train_chunk(
+                subject,
+                store,
+                [rows[i] for i in chunk],
+                costs=[costs[i] for i in chunk],
+                workers=workers,
+                report=report,
+                interruption=interruption,
+            )
+            if interruption.asked.is_set():
+                raise KeyboardInterrupt
+            report(1.0)
+            errors |= {chunk[i]: text for i, text in failed.items()}
+            rows_done, work_done = rows_done + len(chunk), work_done + work
+            pace.learn(wall=time.monotonic() - started, estimate=work / workers)
+    if errors:
+        raise _rows_failed(rows, errors)
+
+
+def _next_chunk(
+    waiting: Sequence[int],
+    costs: Sequence[float],
+    sizes: Sequence[int],
+    pace: Pace,
+    *,
+    workers: int,
+    memory_bytes: int,
+) -> list[int]:
+    """The next rows that fit the memory and the time of one chunk.
+
+    A chunk holds a row for each worker even where that takes longer.
+    """
+    chunk: list[int] = []
+    memory, seconds = 0, 0.0
+    for position in waiting[: pace.most_rows(workers)]:
+        memory += sizes[position]
+        seconds += costs[position] / workers * pace.wall_for_estimate
+        if chunk and memory > memory_bytes:
+            break
+        if len(chunk) >= workers and seconds > pace.seconds:
+            break
+        chunk.append(position)
+    return chunk
+
+
+def _train_chunk(
+    subject: Subject,
+    store: Store,
+    rows: Sequence[Row],
+    *,
+    costs: Sequence[float],
+    workers: int,
+    report: Callable[[float], None],
+    interruption: Interruption,
+) -> dict[int, str]:
+    """Train one chunk and store what was finished; what failed, by position."""
+    registry_position = store.registry_length()
+    errors: dict[int, str] = {}
+    started = time.monotonic()
+    try:
+        finished = subject.train(
+            rows, workers=workers, progress=report, stop=interruption.asked.is_set
+        )
+    except RowsFailed as failed:
+        finished, errors = failed.finished, dict(failed.errors)
+    except KeyboardInterrupt as interrupt:
+        finished = getattr(interrupt, "finished", [None] * len(rows))
+        interruption.asked.set()
+    wall = time.monotonic() - started
+    if len(finished) != len(rows):
+        raise ValueError(
+            f"the subject `{subject.name}` returned {len(finished)} artifacts for "
+            f"{len(rows)} rows; return one for each row, None where there is none"
+        )
+    kept = [(i, found) for i, found in enumerate(finished) if found is not None]
+    kept_cost = sum(costs[i] for i, _ in kept)
+    store.add_artifacts(
+        subject,
+        [rows[i] for i, _ in kept],
+        [found for _, found in kept],
+        provenance=Provenance.of(subject),
+        registry_position=registry_position,
+        wall_seconds=[wall * costs[i] / kept_cost for i, _ in kept],
+    )
+    if not interruption.asked.is_set():
+        for position, found in enumerate(finished):
+            if found is None:
+                errors.setdefault(position, "the subject returned nothing for it")
+    return errors
+
+
+def _refuse_giants(
+    rows: Sequence[Row], sizes: Sequence[int], memory_bytes: int
+) -> None:
+    largest = max(range(len(rows)), key=sizes.__getitem__, default=None)
+    if largest is not None and sizes[largest] > memory_bytes:
+        raise ValueError(
+            f"the row {dict(rows[largest])} needs about {sizes[largest] / 1e9:.2g} GB, "
+            f"and `memory_bytes` allows {memory_bytes / 1e9:.2g} GB; raise "
+            "`memory_bytes`, or keep fewer checkpoints or smaller sizes"
+        )
+
+
+def _rows_failed(rows: Sequence[Row], errors: Mapping[int, str]) -> RowsFailed:
+    shown = [
+        f"{dict(rows[position])}: {text}"
+        for position, text in list(errors.items())[:ERRORS_SHOWN]
+    ]
+    more = len(errors) - len(shown)
+    return RowsFailed(
+        f"{len(errors)} of {len(rows)} rows could not be trained; the others are in "
+        "the store:\n  "
+        + "\n  ".join(shown)
+        + (f"\n  and {more} more" if more else ""),
+        finished=[None] * len(rows),
+        errors=errors,
+    )

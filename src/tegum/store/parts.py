@@ -1,0 +1,268 @@
+"""Parts: the Parquet files in which rows and numbers are appended, and their merging.
+
+A part carries the beginning of its own SHA-256 in its name, so that a part which was
+cut short or changed is known before a byte of it is taken for data.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import secrets
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from tegum.design import Value
+from tegum.store.places import Damaged, Place, StoreError
+
+ROW_SCHEMA = pa.schema(
+    [
+        ("key", pa.string()),
+        ("subject", pa.string()),
+        ("law", pa.int64()),
+        ("status", pa.string()),
+        ("diverged_at_step", pa.int64()),
+        ("artifact_file", pa.string()),
+        ("artifact_digest", pa.string()),
+        ("registry_position", pa.int64()),
+        ("factors", pa.string()),
+        ("created_at", pa.timestamp("us", tz="UTC")),
+        ("wall_seconds", pa.float64()),
+        ("tegum_version", pa.string()),
+        ("commit", pa.string()),
+        ("libraries", pa.string()),
+        ("instruction_set", pa.string()),
+        ("machine", pa.string()),
+    ]
+)
+"""What every row says beside its factors; from `created_at` on it is provenance."""
+
+MEASURE_SCHEMA = pa.schema(
+    [
+        ("measure_key", pa.string()),
+        ("model_key", pa.string()),
+        ("artifact_digest", pa.string()),
+        ("version", pa.int64()),
+        ("parameters", pa.string()),
+        ("measured_at", pa.timestamp("us", tz="UTC")),
+    ]
+)
+"""What every measurement says beside its numbers."""
+
+
+def write_part(place: Place, kind: str, table: pa.Table) -> str:
+    """Write a table as a new part and return the part's name."""
+    buffer = io.BytesIO()
+    pq.write_table(table, buffer, compression="zstd")
+    data = buffer.getvalue()
+    name = f"{file_stem()}-{_checksum(data)}.parquet"
+    place.write(kind, name, data)
+    return name
+
+
+def file_stem() -> str:
+    """A name no other process will use; names sort by the time they were made."""
+    return f"{time.time_ns():020d}-{secrets.token_hex(6)}"
+
+
+def read_parts(
+    place: Place, kind: str, *, schema: pa.Schema
+) -> tuple[pa.Table, list[str]]:
+    """All parts of a kind as one table, oldest first, and the parts' names.
+
+    A damaged part is set aside with a warning and not read.
+    """
+    tables, names = [schema.empty_table()], []
+    for name in place.names(kind):
+        try:
+            tables.append(_read_part(place.read(kind, name), name, schema=schema))
+        except Damaged as damage:
+            place.set_aside(kind, name, str(damage))
+        else:
+            names.append(name)
+    return concatenated(tables), names
+
+
+def _read_part(data: bytes, name: str, *, schema: pa.Schema) -> pa.Table:
+    if not name.endswith(f"-{_checksum(data)}.parquet"):
+        raise Damaged("its bytes do not have the checksum in its name")
+    table = pq.read_table(io.BytesIO(data))
+    if not set(schema.names) <= set(table.column_names):
+        raise Damaged("it lacks columns that every part has")
+    return table
+
+
+def _checksum(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()[:16]
+
+
+def concatenated(tables: Sequence[pa.Table]) -> pa.Table:
+    """Tables one below the other; a column that one of them lacks is null there.
+
+    Whole numbers and floats of one name become floats; other types that can not meet
+    become the JSON text of their values.
+    """
+    types: dict[str, set[pa.DataType]] = {}
+    for table in tables:
+        for column in table.schema:
+            if not pa.types.is_null(column.type):
+                types.setdefault(column.name, set()).add(column.type)
+    mixed = {
+        name
+        for name, found in types.items()
+        if len(found) > 1 and found != {pa.int64(), pa.float64()}
+    }
+    as_text = [_with_text(table, mixed) for table in tables] if mixed else tables
+    return pa.concat_tables(as_text, promote_options="permissive")
+
+
+def _with_text(table: pa.Table, names: set[str]) -> pa.Table:
+    for name in names & set(table.column_names):
+        texts = [_text_or_null(value) for value in table[name].to_pylist()]
+        position = table.column_names.index(name)
+        table = table.set_column(position, name, pa.array(texts, pa.string()))
+    return table
+
+
+def _text_or_null(value: Any) -> str | None:
+    return value if value is None or isinstance(value, str) else json.dumps(value)
+
+
+def factor_columns(rows: Sequence[Mapping[str, Value]]) -> dict[str, pa.Array]:
+    """One typed column for each scalar factor, and a list column for vector values."""
+    columns: dict[str, pa.Array] = {}
+    for name in dict.fromkeys(name for row in rows for name in row):
+        values = [row.get(name) for row in rows]
+        columns[name] = _scalar_column(
+            [None if isinstance(value, tuple) else value for value in values]
+        )
+        if any(isinstance(value, tuple) for value in values):
+            columns[f"{name}_vector"] = pa.array(
+                [list(v) if isinstance(v, tuple) else None for v in values],
+                pa.list_(pa.float64()),
+            )
+    return columns
+
+
+def _scalar_column(values: list[Any]) -> pa.Array:
+    kinds = {type(value) for value in values if value is not None}
+    if kinds == {int, float}:
+        values = [None if value is None else float(value) for value in values]
+    elif len(kinds) > 1:
+        values = [_text_or_null(value) for value in values]
+    return pa.array(values)
+
+
+def first_copies(table: pa.Table, *, existing: np.ndarray, what: str) -> pa.Table:
+    """The first copy of every key whose artifact exists.
+
+    Rows that two processes made at once stand twice. The earliest place in the
+    registry counts for all copies: a row that was made again is no newer than when
+    it was first seen.
+
+    Raises:
+        StoreError: two copies differ in status, step or bits.
+    """
+    keys = _codes(table["key"])
+    groups, first, member = np.unique(keys, return_index=True, return_inverse=True)
+    if len(groups) == len(table):
+        return table if existing.all() else table.filter(pa.array(existing))
+    position = table["registry_position"].to_numpy()
+    earliest = np.full(len(groups), np.iinfo(np.int64).max)
+    np.minimum.at(earliest, member, position)
+    column = table.column_names.index("registry_position")
+    table = table.set_column(column, "registry_position", pa.array(earliest[member]))
+
+    table, keys = table.filter(pa.array(existing)), keys[existing]
+    _, first, member = np.unique(keys, return_index=True, return_inverse=True)
+    for name in ("status", "diverged_at_step", "artifact_digest"):
+        codes = _codes(table[name])
+        differs = np.flatnonzero(codes != codes[first[member]])
+        if len(differs):
+            copy = int(differs[0])
+            _raise_copies(table, int(first[member[copy]]), copy, name, what=what)
+    return table.take(pa.array(np.sort(first)))
+
+
+def _raise_copies(
+    table: pa.Table, one: int, other: int, name: str, *, what: str
+) -> None:
+    a, b = table.slice(one, 1).to_pylist()[0], table.slice(other, 1).to_pylist()[0]
+    raise StoreError(
+        f"two copies of the model {a['key']} in {what} differ in {name}: {a[name]!r} "
+        f"(made {a['created_at']:%Y-%m-%d %H:%M}, {a['instruction_set']}) and "
+        f"{b[name]!r} (made {b['created_at']:%Y-%m-%d %H:%M}, {b['instruction_set']}); "
+        f"a row has one result, so move artifacts/{a['artifact_file']} or "
+        f"artifacts/{b['artifact_file']} out of the store; what it held is then "
+        "made again"
+    )
+
+
+def merged_numbers(table: pa.Table, *, what: str) -> pa.Table:
+    """One row for each measurement: copies of it are joined, null filled by numbers.
+
+    Raises:
+        StoreError: two copies hold different numbers.
+    """
+    models, artifacts = _codes(table["measure_key"]), _codes(table["artifact_digest"])
+    keys = models * (int(artifacts.max(initial=0)) + 1) + artifacts
+    groups, first, member = np.unique(keys, return_index=True, return_inverse=True)
+    if len(groups) == len(table):
+        return table
+    order = np.argsort(first)
+    merged = table.take(pa.array(first[order]))
+    for name in table.column_names:
+        if name in MEASURE_SCHEMA.names:
+            continue
+        values, known = float_column(table[name])
+        known_at = np.flatnonzero(known)
+        found, where = np.unique(member[known_at], return_index=True)
+        joined = np.full(len(groups), np.nan)
+        joined[found] = values[known_at[where]]
+        expected = joined[member]
+        same = (values == expected) | (np.isnan(values) & np.isnan(expected))
+        if not same[known].all():
+            bad = int(np.flatnonzero(known & ~same)[0])
+            raise StoreError(
+                f"two measurements of the model {table['model_key'][bad].as_py()} in "
+                f"{what} differ in {name}: {expected[bad]!r} and "
+                f"{values[bad]!r}; a measure must give one number for the same "
+                "artifact; raise its version"
+            )
+        unknown = np.ones(len(groups), dtype=bool)
+        unknown[found] = False
+        column = pa.array(joined[order], mask=unknown[order])
+        merged = merged.set_column(merged.column_names.index(name), name, column)
+    return merged
+
+
+def float_column(column: pa.ChunkedArray) -> tuple[np.ndarray, np.ndarray]:
+    """The values of a float column, and where it is not null."""
+    known = np.asarray(column.is_valid())
+    values = np.asarray(column.cast(pa.float64()).fill_null(np.nan))
+    return values, known
+
+
+def _codes(column: pa.ChunkedArray) -> np.ndarray:
+    """A whole number for each distinct value, null included."""
+    encoded = column.combine_chunks().dictionary_encode(null_encoding="encode")
+    return np.asarray(encoded.indices, dtype=np.int64)
+
+
+def number_columns(
+    numbers: Iterable[Mapping[str, float]], names: Sequence[str]
+) -> dict[str, pa.Array]:
+    """One float64 column for each number; NaN stays NaN."""
+    found = list(numbers)
+    return {
+        name: pa.array(
+            np.array([n[name] for n in found], dtype=np.float64), from_pandas=False
+        )
+        for name in names
+    }

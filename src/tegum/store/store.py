@@ -1,0 +1,427 @@
+"""The store: rows, measures, artifacts and the registry of what was said beforehand."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import safetensors.numpy
+
+from tegum.arrays import Artifact
+from tegum.design import Row
+from tegum.store.keys import artifact_digest, canonical_json, measure_key, model_keys
+from tegum.store.parts import (
+    MEASURE_SCHEMA,
+    ROW_SCHEMA,
+    factor_columns,
+    file_stem,
+    first_copies,
+    merged_numbers,
+    number_columns,
+    read_parts,
+    write_part,
+)
+from tegum.store.places import Damaged, Folder, Memory, Place, StoreError
+from tegum.store.provenance import Provenance
+
+if TYPE_CHECKING:
+    from tegum.measures.facts import Measure
+    from tegum.study import Subject
+
+FORMAT, VERSION = "tegum-store", 1
+MARK = "store.json"
+ARTIFACT_FILE = re.compile(r"[0-9A-Za-z][0-9A-Za-z_-]*\.safetensors")
+MEASURE_NAME = re.compile(r"[0-9A-Za-z][0-9A-Za-z_.-]*")
+NOT_IDENTITY = ("at", "tegum_version", "commit")
+"""What a registry line may differ in and still say the same."""
+
+
+@dataclass(frozen=True)
+class Store:
+    """Rows and numbers that are only ever appended, and the registry beside them.
+
+    Open one with `Store.open(path)` or `Store.in_memory()`. Nothing in a store is
+    executed: tables are Parquet, arrays safetensors, the registry JSON.
+    """
+
+    place: Place
+
+    @classmethod
+    def open(cls, path: str | Path, *, create: bool = True) -> Store:
+        """The store in a directory, made there if the directory is new or empty.
+
+        Raises:
+            ValueError: no store there and `create` is False, a directory that holds
+                other things, a store of a newer format, or a path that can not be
+                written.
+        """
+        root = Path(path)
+        mark = root / MARK
+        try:
+            text = mark.read_text(encoding="utf-8")
+        except NotADirectoryError:
+            raise StoreError(
+                f"{root} is a file, or lies in one; a store is a directory, so give "
+                "another path"
+            ) from None
+        except FileNotFoundError:
+            if not create:
+                raise StoreError(
+                    f"there is no store at {root}; run a study first, or give the "
+                    "path of one"
+                ) from None
+            _make(root)
+            return cls(Folder(root))
+        _check_format(text, root)
+        return cls(Folder(root))
+
+    @classmethod
+    def in_memory(cls) -> Store:
+        """A store that lives as long as this object."""
+        return cls(Memory())
+
+    @property
+    def path(self) -> Path | None:
+        """Where the store lies on disk; None for one in memory."""
+        return self.place.root if isinstance(self.place, Folder) else None
+
+    def rows(self) -> pa.Table:
+        """One row for each model whose artifact is there, in the order they were made.
+
+        Columns: see `docs/store.md`. A damaged part is set aside with a warning.
+
+        Raises:
+            StoreError: two copies of a row differ, or a row names a file outside the
+                store.
+        """
+        with self.place.reading():
+            table, _ = read_parts(self.place, "rows", schema=ROW_SCHEMA)
+            there = set(self.place.names("artifacts"))
+        files = table["artifact_file"].unique().to_pylist()
+        for name in files:
+            if not (isinstance(name, str) and ARTIFACT_FILE.fullmatch(name)):
+                raise StoreError(
+                    f"a row names the artifact file {name!r}, which is no file name "
+                    "of a store; nothing was opened; remove the part that says so"
+                )
+        existing = np.array(
+            [name in there for name in table["artifact_file"].to_pylist()], dtype=bool
+        )
+        return first_copies(table, existing=existing, what=self._what)
+
+    def numbers(self, measure: Measure | str) -> pa.Table:
+        """One row for each measurement: `model_key`, then a column for each number.
+
+        NaN is undefined, null is not measured. A `Measure` selects its version and
+        parameters, a name gives them all.
+
+        Raises:
+            StoreError: two measurements of the same artifact differ.
+        """
+        name = measure if isinstance(measure, str) else measure.name
+        with self.place.reading():
+            table, _ = read_parts(self.place, _folder(name), schema=MEASURE_SCHEMA)
+        if not isinstance(measure, str):
+            parameters = canonical_json(measure.parameters)
+            table = table.filter(
+                (pc.field("version") == measure.version)
+                & (pc.field("parameters") == parameters)
+            )
+        return merged_numbers(table, what=self._what)
+
+    def measures(self) -> list[str]:
+        """The names of all measures that have numbers here."""
+        if isinstance(self.place, Memory):
+            kinds = {kind for kind, _ in self.place.files}
+            return sorted(k[9:] for k in kinds if k.startswith("measures/"))
+        return self.place.names("measures")
+
+    def artifact(self, key: str) -> Artifact:
+        """The artifact of one model.
+
+        Raises:
+            ValueError: no such key, or an artifact that was damaged and set aside.
+        """
+        row = self.rows().filter(pc.field("key") == key)
+        if not len(row):
+            raise ValueError(
+                f"the store has no model with the key {key!r}; keys stand in the "
+                "column `key` of its rows"
+            )
+        for _, artifact in self.artifacts(row):
+            return artifact
+        raise StoreError(
+            f"the artifact of {key} was damaged and has been set aside; run its study "
+            "again to make it anew"
+        )
+
+    def artifacts(self, rows: pa.Table) -> Iterator[tuple[str, Artifact]]:
+        """Key and artifact of rows of this store, file by file.
+
+        Every array is held against the digest of its row. A damaged file is set aside
+        with a warning, and its rows are left out.
+        """
+        wanted = rows.select(
+            ["key", "artifact_file", "artifact_digest", "status", "diverged_at_step"]
+        ).to_pylist()
+        by_file: dict[str, list[dict[str, Any]]] = {}
+        for row in wanted:
+            by_file.setdefault(row["artifact_file"], []).append(row)
+        for name, members in by_file.items():
+            try:
+                keys = [row["key"] for row in members]
+                found = self.place.arrays(name, keys)
+                for row, arrays in zip(members, found, strict=True):
+                    artifact = Artifact(arrays, row["status"], row["diverged_at_step"])
+                    if artifact_digest(artifact) != row["artifact_digest"]:
+                        raise Damaged(f"the arrays of {row['key']} are not its own")
+                    yield row["key"], artifact
+            except Damaged as damage:
+                self.place.set_aside("artifacts", name, str(damage))
+            except FileNotFoundError:
+                continue
+
+    def add_artifacts(
+        self,
+        subject: Subject,
+        rows: Sequence[Row],
+        artifacts: Sequence[Artifact],
+        *,
+        provenance: Provenance,
+        registry_position: int,
+        wall_seconds: Sequence[float] | None = None,
+    ) -> list[str]:
+        """Append trained rows: first one file with their arrays, then the rows.
+
+        Returns the keys, in order.
+
+        Raises:
+            StoreError: the store can not be written; none of the rows is in it then.
+        """
+        if not rows:
+            return []
+        keys = model_keys(subject, rows)
+        arrays = {
+            f"{key}/{name}": np.ascontiguousarray(array)
+            for key, artifact in zip(keys, artifacts, strict=True)
+            for name, array in artifact.arrays.items()
+        }
+        name = f"{file_stem()}.safetensors"
+        self.place.write("artifacts", name, safetensors.numpy.save(arrays))
+        count = len(rows)
+        seconds = [None] * count if wall_seconds is None else list(wall_seconds)
+        columns: dict[str, Any] = {
+            "key": keys,
+            "subject": [subject.name] * count,
+            "law": [subject.law] * count,
+            "status": [artifact.status for artifact in artifacts],
+            "diverged_at_step": [artifact.diverged_at_step for artifact in artifacts],
+            "artifact_file": [name] * count,
+            "artifact_digest": [artifact_digest(artifact) for artifact in artifacts],
+            "registry_position": [registry_position] * count,
+            "factors": [json.dumps(dict(row), sort_keys=True) for row in rows],
+            "created_at": [_now()] * count,
+            "wall_seconds": seconds,
+        }
+        columns |= {n: [v] * count for n, v in provenance.to_record().items()}
+        table = pa.table({n: pa.array(columns[n], t) for n, t in _types(ROW_SCHEMA)})
+        for factor, column in factor_columns(rows).items():
+            table = table.append_column(factor, column)
+        write_part(self.place, "rows", table)
+        return keys
+
+    def add_numbers(
+        self,
+        measure: Measure,
+        keys: Sequence[str],
+        digests: Sequence[str],
+        numbers: Sequence[Mapping[str, float]],
+    ) -> None:
+        """Append the numbers of one measure for models and the bits they were taken of.
+
+        Raises:
+            StoreError: the store can not be written; none of the numbers is in it.
+        """
+        if not keys:
+            return
+        count = len(keys)
+        columns: dict[str, Any] = {
+            "measure_key": [measure_key(key, measure) for key in keys],
+            "model_key": list(keys),
+            "artifact_digest": list(digests),
+            "version": [measure.version] * count,
+            "parameters": [canonical_json(measure.parameters)] * count,
+            "measured_at": [_now()] * count,
+        }
+        table = pa.table(
+            {n: pa.array(columns[n], t) for n, t in _types(MEASURE_SCHEMA)}
+        )
+        for name, column in number_columns(numbers, measure.numbers).items():
+            table = table.append_column(name, column)
+        write_part(self.place, _folder(measure.name), table)
+
+    def register(self, record: Mapping[str, Any]) -> None:
+        """Append a record to the registry, unless the same one stands there already.
+
+        The time, the version and the commit are added and do not count for "same".
+
+        Raises:
+            StoreError: the registry can not be written; it is as it was before.
+        """
+        identity = _identity(record)
+
+        def line_after(lines: list[str]) -> str | None:
+            if any(_identity(said) == identity for said in _records(lines)):
+                return None
+            stamp = {"at": _now().isoformat(timespec="seconds")}
+            stamp |= Provenance.of_tegum().for_registry()
+            return json.dumps(
+                stamp | dict(record), sort_keys=True, separators=(",", ":")
+            )
+
+        self.place.append(line_after)
+
+    def registry(self) -> list[dict[str, Any]]:
+        """Every record of the registry in order, each with its `line`, from 0."""
+        return _records(self.place.lines())
+
+    def registry_length(self) -> int:
+        """How many lines the registry has: the place at which a row made now stands."""
+        return len(self.place.lines())
+
+    def compact(self) -> int:
+        """Merge small parts, so that the store opens fast; returns how many were.
+
+        Other processes may read and append meanwhile.
+
+        Raises:
+            StoreError: the store can not be written; it is as it was before.
+        """
+        kinds = {"rows": ROW_SCHEMA}
+        kinds |= {_folder(name): MEASURE_SCHEMA for name in self.measures()}
+        merged = 0
+        with self.place.merging():
+            self.place.sweep()
+            for kind, schema in kinds.items():
+                table, parts = read_parts(self.place, kind, schema=schema)
+                if len(parts) < 2:
+                    continue
+                written = write_part(self.place, kind, table)
+                for part in set(parts) - {written}:
+                    self.place.delete(kind, part)
+                merged += len(parts)
+        return merged
+
+    def record_of(self, key: str) -> dict[str, Any]:
+        """All that is stored about one model, from its key or how the key begins.
+
+        Raises:
+            ValueError: no such model, or several.
+        """
+        rows = self.rows()
+        found = rows.filter(
+            pa.array([k.startswith(key) for k in rows["key"].to_pylist()], pa.bool_())
+        )
+        if len(found) != 1:
+            keys = found["key"].to_pylist()[:5]
+            raise ValueError(
+                f"{len(found)} models have a key that begins with {key!r}"
+                + (f": {', '.join(keys)}" if keys else "")
+                + "; give more of the key, as in the column `key` of the rows"
+            )
+        row = found.to_pylist()[0]
+        numbers = {}
+        for name in self.measures():
+            table = self.numbers(name)
+            mine = (pc.field("model_key") == row["key"]) & (
+                pc.field("artifact_digest") == row["artifact_digest"]
+            )
+            numbers[name] = table.filter(mine).to_pylist()
+        factors = json.loads(row["factors"])
+        about = {name: row[name] for name in ROW_SCHEMA.names if name != "factors"}
+        return {"row": about, "factors": factors, "measures": numbers}
+
+    @property
+    def _what(self) -> str:
+        return "this store" if self.path is None else str(self.path)
+
+
+def _make(root: Path) -> None:
+    mark = {"format": FORMAT, "version": VERSION}
+    mark |= {"written_by": f"tegum {Provenance.of_tegum().tegum_version}"}
+    if root.exists() and any(not p.name.startswith(".") for p in root.iterdir()):
+        with contextlib.suppress(FileNotFoundError):
+            # Another process may have made the store since we looked.
+            _check_format((root / MARK).read_text(encoding="utf-8"), root)
+            return
+        raise StoreError(
+            f"{root} holds files that are not a store's; give an empty or a new "
+            "directory"
+        )
+    place = Folder(root)
+    place.write(".", MARK, (json.dumps(mark, indent=1) + "\n").encode())
+    with place.merging():
+        pass
+
+
+def _check_format(text: str, root: Path) -> None:
+    try:
+        mark = json.loads(text)
+        version = int(mark["version"])
+        ours = mark["format"] == FORMAT
+    except (ValueError, KeyError, TypeError):
+        ours, version, mark = False, 0, {}
+    if not ours:
+        raise StoreError(
+            f"{root / MARK} does not say that this is a store of tegum; give another "
+            "directory, or put the file back"
+        )
+    if version > VERSION:
+        raise StoreError(
+            f"{root} was written by {mark.get('written_by', 'a newer tegum')} in the "
+            f"store format {version}, and this tegum reads formats up to {VERSION}; "
+            "install a newer tegum"
+        )
+
+
+def _folder(measure: str) -> str:
+    if not MEASURE_NAME.fullmatch(measure):
+        raise ValueError(
+            f"a measure is called {measure!r}; its name becomes a folder, so use "
+            "letters, digits, `_`, `-` and `.`, a letter or digit first"
+        )
+    return f"measures/{measure}"
+
+
+def _types(schema: pa.Schema) -> list[tuple[str, pa.DataType]]:
+    return [(column.name, column.type) for column in schema]
+
+
+def _now() -> datetime.datetime:
+    return datetime.datetime.now(datetime.UTC)
+
+
+def _records(lines: Sequence[str]) -> list[dict[str, Any]]:
+    records = []
+    for position, line in enumerate(lines):
+        try:
+            record = json.loads(line)
+        except json.JSONDecodeError:
+            continue
+        if isinstance(record, dict):
+            records.append(record | {"line": position})
+    return records
+
+
+def _identity(record: Mapping[str, Any]) -> str:
+    said = {n: v for n, v in record.items() if n not in (*NOT_IDENTITY, "line")}
+    return json.dumps(said, sort_keys=True, separators=(",", ":"))
