@@ -1,0 +1,3 @@
+"""One self-contained HTML page for each study."""
+
+from tegum.report.page import render as render

@@ -1,0 +1,121 @@
+"""How tegum's pictures look: colours anyone can tell apart, axes, bands, seeds.
+
+A study builds its headline picture with these and `plotly.graph_objects`; the page
+puts its own text and grid colours on top, for light and dark.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import plotly.graph_objects as go
+from plotly.colors import hex_to_rgb, sample_colorscale
+
+PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
+"""Six colours of Okabe and Ito (2008), told apart by colour-blind readers.
+
+Their yellow and black are left out: one is lost on white, the other on dark.
+"""
+
+SYMBOLS = ("circle", "square", "diamond", "triangle-up", "cross", "x")
+DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
+SEQUENTIAL = "Cividis"
+DIVERGING = ("#2166AC", "#F7F7F7", "#B2182B")
+GREY = "#808891"
+
+
+def ordered_colours(count: int) -> list[str]:
+    """Colours for levels that have an order: viridis without its ends, as hex.
+
+    The ends are left out because one is lost on white and the other on dark.
+    """
+    if count == 1:
+        return [PALETTE[0]]
+    shares = [0.18 + 0.62 * k / (count - 1) for k in range(count)]
+    return [_hex(str(colour)) for colour in sample_colorscale("Viridis", shares)]
+
+
+def colours(count: int, *, ordered: bool) -> list[str]:
+    """A colour for each series: along viridis if the series have an order."""
+    if ordered or count > len(PALETTE):
+        return ordered_colours(count)
+    return list(PALETTE[:count])
+
+
+def translucent(colour: str, alpha: float) -> str:
+    """A hex colour with so much opacity, in [0, 1]."""
+    red, green, blue = hex_to_rgb(colour)
+    return f"rgba({red},{green},{blue},{alpha:g})"
+
+
+def band(
+    x: Sequence[Any],
+    low: Sequence[float],
+    high: Sequence[float],
+    *,
+    colour: str,
+    group: str = "",
+) -> go.Scatter:
+    """An interval at every x as a filled band; the curve is a trace of its own."""
+    return go.Scatter(
+        x=[*x, *reversed(x)],
+        y=[*high, *reversed(low)],
+        fill="toself",
+        fillcolor=translucent(colour, 0.18),
+        line={"width": 0},
+        hoverinfo="skip",
+        showlegend=False,
+        legendgroup=group or None,
+    )
+
+
+def curve(
+    x: Sequence[Any],
+    y: Sequence[float],
+    *,
+    name: str,
+    colour: str,
+    position: int = 0,
+    group: str = "",
+    show_legend: bool = True,
+) -> go.Scatter:
+    """A median curve; `position` picks a marker so that colour is not alone."""
+    return go.Scatter(
+        x=list(x),
+        y=list(y),
+        name=name,
+        mode="lines+markers",
+        line={"color": colour, "width": 2},
+        marker={"symbol": SYMBOLS[position % len(SYMBOLS)], "size": 7},
+        legendgroup=group or None,
+        showlegend=show_legend,
+    )
+
+
+def style(figure: go.Figure, *, height: int = 420) -> go.Figure:
+    """Put tegum's axes, fonts and legend on a figure, in place, and return it."""
+    figure.update_layout(
+        template="none",
+        height=height,
+        margin={"l": 64, "r": 16, "t": 56, "b": 96},
+        font={"size": 13},
+        hoverlabel={"font": {"size": 12}},
+        legend={
+            "orientation": "h",
+            "x": 0,
+            "xanchor": "left",
+            "y": -0.24,
+            "yanchor": "top",
+        },
+    )
+    axis = {"showline": True, "ticks": "outside", "ticklen": 4, "zeroline": False}
+    figure.update_xaxes(**axis)
+    figure.update_yaxes(**axis)
+    return figure
+
+
+def _hex(colour: str) -> str:
+    inside = colour[colour.index("(") + 1 : colour.index(")")]
+    red, green, blue = (round(float(part)) for part in inside.split(",")[:3])
+    return f"#{red:02x}{green:02x}{blue:02x}"

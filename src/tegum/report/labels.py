@@ -1,0 +1,119 @@
+"""Words for factors, levels and numbers, and how a value is written for a reader."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from tegum.design import Factor, Value
+
+UNDEFINED = "undefined"
+NOT_MEASURED = "not measured"
+
+_TITLES = {
+    "feature_probability": "sparsity S (feature probability q = 1 − S)",
+    "importance_decay": "importance Iᵢ = rⁱ of feature i",
+}
+_NAMES = {"feature_probability": "sparsity", "importance_decay": "importance"}
+
+
+def factor_name(factor: str) -> str:
+    """A factor in a few words: for selectors, tables and sentences."""
+    return _NAMES.get(factor, factor.replace("_", " "))
+
+
+def factor_title(factor: str, *, factors: Iterable[Factor]) -> str:
+    """A factor as an axis says it: the first clause of its declared meaning."""
+    if factor in _TITLES:
+        return _TITLES[factor]
+    for declared in factors:
+        if declared.name == factor and declared.meaning:
+            return declared.meaning.split(";")[0].split(",")[0]
+    return factor_name(factor)
+
+
+def level_label(factor: str, value: Value) -> str:
+    """One level as a tick says it; sparsity shows both S and the probability q."""
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return value_label(value)
+    if factor == "feature_probability":
+        return f"S = {plain(1 - float(value))} (q = {plain(value)})"
+    if factor == "importance_decay":
+        return "uniform (r = 1)" if value == 1 else f"decaying (r = {plain(value)})"
+    return value_label(value)
+
+
+def tick_label(factor: str, value: Value) -> str:
+    """One level where space is short; sparsity as "0.9 (0.1)", S and then q."""
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return value_label(value)
+    if factor == "feature_probability":
+        return f"{plain(1 - float(value))} ({plain(value)})"
+    if factor == "importance_decay":
+        return "uniform" if value == 1 else f"r = {plain(value)}"
+    return value_label(value)
+
+
+def level_labels(factor: str, values: Sequence[Value]) -> list[str]:
+    """A label for each level, told apart by a number where two would read the same."""
+    labels = [level_label(factor, value) for value in values]
+    return [
+        f"{label} #{1 + labels[:k].count(label)}" if labels.count(label) > 1 else label
+        for k, label in enumerate(labels)
+    ]
+
+
+def value_label(value: Any) -> str:
+    """A factor's value in a few words; a long tuple is cut after four numbers."""
+    if value is None:
+        return "not set"
+    if isinstance(value, tuple):
+        shown = ", ".join(plain(v) for v in value[:4])
+        more = f", … ({len(value)} values)" if len(value) > 4 else ""
+        return f"({shown}{more})"
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return str(value)
+    return plain(value)
+
+
+def plain(value: float) -> str:
+    """A number in the fewest digits that tell it from its neighbours in a design."""
+    text = f"{value:.10g}" if abs(value) < 1e7 else f"{value:.4g}"
+    return text.replace("-", "−")
+
+
+def written(value: float | None) -> str:
+    """A measured number to four digits; undefined and not measured say so."""
+    if value is None:
+        return NOT_MEASURED
+    if math.isnan(value):
+        return UNDEFINED
+    if math.isinf(value):
+        return "∞" if value > 0 else "−∞"
+    return f"{value:.4g}".replace("-", "−")
+
+
+def interval_text(low: float, high: float) -> str:
+    """A closed interval, `[low, high]`."""
+    return f"[{written(low)}, {written(high)}]"
+
+
+def number_name(number: str) -> str:
+    """A measured number in words."""
+    return number.replace("_", " ")
+
+
+def unit_text(unit: str) -> str:
+    """A unit as an axis says it; nothing where no unit was declared."""
+    return "no unit" if unit == "1" else f"unit: {unit}" if unit else ""
+
+
+def conditions_text(where: Mapping[str, tuple[Value, ...]]) -> str:
+    """The cells that a claim speaks of, several levels of a factor being averaged."""
+    parts = []
+    for factor, levels in where.items():
+        labels = [level_label(factor, level) for level in levels]
+        mean = "mean over " if len(labels) > 1 else ""
+        parts.append(f"{mean}{factor_name(factor)}: {', '.join(labels)}")
+    return "; ".join(parts)

@@ -1,0 +1,91 @@
+"""HTML elements as values, in which every text is escaped unless it is markup."""
+
+from __future__ import annotations
+
+import html
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Html:
+    """Markup that is already safe."""
+
+    text: str
+
+
+Child = str | Html | None
+
+
+def element(name: str, *children: Child, **attributes: str | None) -> Html:
+    """An element; an attribute's trailing underscore falls, inner ones become hyphens.
+
+    >>> element("td", "a < b", class_="word").text
+    '<td class="word">a &lt; b</td>'
+    """
+    written = "".join(
+        f' {key.rstrip("_").replace("_", "-")}="{html.escape(value)}"'
+        for key, value in attributes.items()
+        if value is not None
+    )
+    return Html(f"<{name}{written}>{joined(*children).text}</{name}>")
+
+
+def joined(*children: Child) -> Html:
+    """Several texts and elements in a row."""
+    return Html(
+        "".join(
+            child.text if isinstance(child, Html) else html.escape(child)
+            for child in children
+            if child is not None
+        )
+    )
+
+
+def lines(*children: Child) -> Html:
+    """Texts and elements with a line break between them; empty ones fall."""
+    kept = [joined(c).text for c in children if c is not None and joined(c).text]
+    return Html("<br>".join(kept))
+
+
+def definitions(pairs: list[tuple[str, Child]]) -> Html:
+    """Terms and what they are, as a description list."""
+    return element(
+        "dl",
+        *(
+            element("div", element("dt", term), element("dd", joined(value)))
+            for term, value in pairs
+        ),
+    )
+
+
+def table(
+    head: list[str], rows: list[list[Child]], *, caption: str, class_: str = ""
+) -> Html:
+    """A table with a caption and column headers; each cell knows its column's name."""
+    header = element("tr", *(element("th", name, scope="col") for name in head))
+    body = [
+        element(
+            "tr",
+            *(
+                element("th", joined(cell), scope="row", data_label=head[k])
+                if k == 0
+                else element("td", joined(cell), data_label=head[k])
+                for k, cell in enumerate(row)
+            ),
+        )
+        for row in rows
+    ]
+    return element(
+        "div",
+        element(
+            "table",
+            element("caption", caption),
+            element("thead", header),
+            element("tbody", *body),
+            class_=class_ or None,
+        ),
+        class_="scroll",
+        tabindex="0",
+        role="region",
+        aria_label=caption,
+    )

@@ -1,0 +1,272 @@
+"""The page: a plain model of it, and one HTML file that draws that model."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from html import escape
+from importlib import resources
+from pathlib import Path
+from string import Template
+from typing import Any
+
+import numpy as np
+from plotly.offline import get_plotlyjs
+
+from tegum.claims import Verdict
+from tegum.measures.facts import Measure
+from tegum.measures.geometry import FACTS, GEOMETRY
+from tegum.report.encode import number, script_json, script_safe
+from tegum.report.frame import Frame, frame
+from tegum.report.labels import factor_name, number_name, unit_text
+from tegum.report.markup import element
+from tegum.report.method import method, provenance, unsettled
+from tegum.report.picture import default_picture, held_fixed
+from tegum.report.series import series
+from tegum.report.specimens import LOSS, Specimens, specimens
+from tegum.report.verdicts import answer, contradictions, verdict_table
+from tegum.results import MISSING, Results
+from tegum.store import Store
+from tegum.study import Study
+
+SCRIPTS = ("common.js", "curves.js", "map.js", "panel.js", "main.js")
+
+
+def render(
+    study: Study,
+    results: Results,
+    verdicts: Sequence[Verdict],
+    *,
+    store: Store,
+    path: str | Path,
+    design: str,
+) -> Path:
+    """Write the page of a study: one file that opens offline, and return its path."""
+    target = Path(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    text = page_html(study, results, verdicts, store=store, design=design)
+    target.write_text(text, encoding="utf-8")
+    return target
+
+
+def page_html(
+    study: Study,
+    results: Results,
+    verdicts: Sequence[Verdict],
+    *,
+    store: Store,
+    design: str,
+) -> str:
+    """The page as text."""
+    layout = layout_of(study, results, verdicts)
+    model = page_model(study, results, verdicts, store=store, layout=layout)
+    picture, note = headline(study, results, verdicts, layout=layout, model=model)
+    sentence = answer(study, verdicts)
+    question = " ".join(study.question.split())
+    against = contradictions(verdicts)
+    background = element("p", study.background, class_="background")
+    return Template(_asset("page.html")).substitute(
+        title=escape(f"{study.name}: {question}"),
+        style=_asset("page.css"),
+        study=escape(f"{study.name} · {design}"),
+        question=escape(question),
+        answer=escape(sentence),
+        contradictions=against.text if against else "",
+        background=background.text if study.background else "",
+        picture_label=escape(f"The headline picture. {sentence}"),
+        picture_note=escape(note),
+        verdicts=verdict_table(verdicts).text,
+        method=method(study, results, layout, design=design).text,
+        provenance=provenance(study, results, design=design).text,
+        model=script_json(model)[:-1] + ',"picture":' + picture + "}",
+        plotly=get_plotlyjs(),
+        script="\n".join(_asset(name) for name in SCRIPTS),
+    )
+
+
+def layout_of(study: Study, results: Results, verdicts: Sequence[Verdict]) -> Frame:
+    """Axes and cells of a study's rows."""
+    claims = [verdict.claim for verdict in verdicts] or list(study.claims)
+    return frame(
+        results.columns,
+        factors=study.subject.factors,
+        names=results.factors,
+        claims=claims,
+    )
+
+
+def page_model(
+    study: Study,
+    results: Results,
+    verdicts: Sequence[Verdict],
+    *,
+    store: Store,
+    layout: Frame,
+) -> dict[str, Any]:
+    """Everything the page draws, as plain data.
+
+    In a series `"NaN"` is undefined and null not measured.
+    """
+    names = ordered_numbers(study, verdicts)
+    seeds = Counter(cell.seeds for cell in layout.cells)
+    common = seeds.most_common(1)[0][0] if seeds else ()
+    measured = {
+        name: np.asarray(results[f"{measure.name}_measured"], dtype=bool)
+        for measure in study.measures
+        for name in measure.numbers
+    }
+    drawn = {
+        name: series(
+            np.asarray(results[name], dtype=np.float64),
+            measured[name],
+            layout,
+            resolution=measure.resolution_of(name),
+        )
+        for measure in study.measures
+        for name in measure.numbers
+    }
+    shown = specimens(
+        layout.cells, results.columns, ranking=_ranking(names), store=store
+    )
+    return {
+        "axes": _axes(layout),
+        "x": layout.x,
+        "y": layout.y,
+        "panel": layout.panel,
+        "control": layout.control,
+        "seeds": list(common),
+        "cells": _cells(study, results, layout, common=common),
+        "numbers": [_number(name, study.measures) for name in names],
+        "first": names[0],
+        "series": drawn,
+        "ranking": _ranking(names),
+        "claimed": [name for name in _claimed(verdicts) if name in names],
+        **_models(shown, results, names, measured=measured),
+    }
+
+
+def headline(
+    study: Study,
+    results: Results,
+    verdicts: Sequence[Verdict],
+    *,
+    layout: Frame,
+    model: Mapping[str, Any],
+) -> tuple[str, str]:
+    """The headline picture as JSON that is safe in a script, and a note on it."""
+    if study.picture is not None:
+        figure = study.picture(results, tuple(verdicts))
+        return script_safe(str(figure.to_json())), ""
+    names = model["claimed"] or [model["first"]]
+    figure = default_picture(layout, model["series"], names)
+    if figure is None:
+        return "null", ""
+    fixed = "; ".join(f"{k}: {v}" for k, v in held_fixed(layout).items())
+    note = "Medians over seeds, with 95 % intervals for each point alone."
+    text = script_safe(str(figure.to_json()))
+    return text, f"{note} Shown at {fixed}." if fixed else note
+
+
+def ordered_numbers(study: Study, verdicts: Sequence[Verdict]) -> list[str]:
+    """The study's numbers, those of the claims first."""
+    declared = [name for measure in study.measures for name in measure.numbers]
+    spoken = [name for name in _claimed(verdicts) if name in declared]
+    return list(dict.fromkeys([*spoken, *declared]))
+
+
+def _claimed(verdicts: Sequence[Verdict]) -> list[str]:
+    return list(
+        dict.fromkeys(part.estimand.number for v in verdicts for part in v.parts)
+    )
+
+
+def _ranking(names: Sequence[str]) -> str:
+    return LOSS if LOSS in names else names[0]
+
+
+def _number(name: str, measures: Sequence[Measure]) -> dict[str, str]:
+    measure = next(m for m in measures if name in m.numbers)
+    fact = FACTS.get(name) if measure.name == GEOMETRY.name else None
+    if fact is None:
+        told = (measure.function.__doc__ or "").strip().split("\n")[0]
+        meaning = f"From the measure {measure.name}. {told}".strip()
+        unit, undefined = "", ""
+    else:
+        formula = f": {fact.formula}" if fact.formula else ""
+        meaning = f"{fact.meaning[0].upper()}{fact.meaning[1:]}{formula}."
+        unit, undefined = unit_text(fact.unit), fact.undefined_when
+    return {
+        "id": name,
+        "name": number_name(name),
+        "unit": unit,
+        "meaning": meaning,
+        "undefined": undefined,
+    }
+
+
+def _axes(layout: Frame) -> list[dict[str, Any]]:
+    return [
+        {
+            "factor": axis.factor,
+            "name": factor_name(axis.factor),
+            "title": axis.title,
+            "labels": list(axis.labels),
+            "ticks": list(axis.ticks),
+            "positions": [number(p, digits=8) for p in axis.positions],
+            "numeric": axis.numeric,
+        }
+        for axis in layout.axes
+    ]
+
+
+def _cells(
+    study: Study, results: Results, layout: Frame, *, common: tuple[int, ...]
+) -> list[dict[str, Any]]:
+    late = unsettled(study.convergence, results, layout)
+    cells = []
+    for cell, unsettled_by in zip(layout.cells, late, strict=True):
+        status = Counter(str(results["status"][row]) for row in cell.rows)
+        entry: dict[str, Any] = {"at": list(cell.at), "n": len(cell.rows)}
+        if cell.seeds != common:
+            entry["seeds"] = list(cell.seeds)
+        if status["diverged"]:
+            entry["diverged"] = status["diverged"]
+        if status[MISSING]:
+            entry["absent"] = status[MISSING]
+        if unsettled_by is not None:
+            entry["unsettled"] = True
+        cells.append(entry)
+    return cells
+
+
+def _models(
+    shown: Specimens,
+    results: Results,
+    names: Sequence[str],
+    *,
+    measured: Mapping[str, np.ndarray],
+) -> dict[str, Any]:
+    """The chosen models by row, each with its key, seed and numbers."""
+    models = {}
+    for row, specimen in shown.models.items():
+        seed = results.columns["seed"][row] if "seed" in results.columns else row
+        numbers = {
+            name: number(float(results[name][row])) if measured[name][row] else None
+            for name in names
+        }
+        models[str(row)] = {
+            "key": str(results["key"][row]),
+            "seed": int(seed),
+            "numbers": numbers,
+            **specimen,
+        }
+    return {
+        "choices": [[choice.median, choice.best] for choice in shown.choices],
+        "models": models,
+        "left_out": shown.left_out,
+    }
+
+
+def _asset(name: str) -> str:
+    files = resources.files("tegum.report") / "assets" / name
+    return files.read_text(encoding="utf-8")

@@ -1,0 +1,105 @@
+"""What is drawn of one number: its median over the seeds of each cell, with intervals.
+
+Intervals here are pointwise, each for one cell alone, and describe; the verdicts rest
+on the simultaneous intervals of the table.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool, Float
+from numpy import ndarray
+
+from tegum.report.encode import number, numbers
+from tegum.report.frame import Cell, Frame
+from tegum.statistics import median_interval
+
+POINTWISE_LEVEL = 0.95
+
+
+def series(
+    values: Float[ndarray, " row"],
+    measured: Bool[ndarray, " row"],
+    layout: Frame,
+    *,
+    resolution: float,
+) -> dict[str, Any]:
+    """One number over all cells: as it is, and as a change from the control level.
+
+    `value` and `change` each hold median, low and high for every cell; `seeds` holds
+    every seed's number in the order of the cell's seeds, `undefined` and `missing`
+    how many seeds had no number and why.
+    """
+    cells = layout.cells
+    found: dict[str, Any] = {
+        "value": _summaries(
+            [values[list(cell.rows)] for cell in cells],
+            measured,
+            cells,
+            resolution=resolution,
+        ),
+        "seeds": [
+            [number(float(values[row])) if measured[row] else None for row in cell.rows]
+            for cell in cells
+        ],
+        "undefined": [
+            int(sum(measured[r] and math.isnan(values[r]) for r in cell.rows))
+            for cell in cells
+        ],
+        "missing": [int(sum(not measured[r] for r in cell.rows)) for cell in cells],
+    }
+    if layout.x is not None:
+        changes = paired_changes(values, layout)
+        found["change"] = _summaries(changes, measured, cells, resolution=resolution)
+    return found
+
+
+def paired_changes(
+    values: Float[ndarray, " row"], layout: Frame
+) -> list[Float[ndarray, " seed"]]:
+    """For each cell, each shared seed's number minus the control cell's."""
+    assert layout.x is not None
+    by_place = {cell.at: cell for cell in layout.cells}
+    changes = []
+    for cell in layout.cells:
+        place = (*cell.at[: layout.x], layout.control, *cell.at[layout.x + 1 :])
+        control = by_place.get(place)
+        if control is None:
+            changes.append(np.zeros(0))
+            continue
+        base = dict(zip(control.seeds, control.rows, strict=True))
+        pairs = [
+            (row, base[seed])
+            for seed, row in zip(cell.seeds, cell.rows, strict=True)
+            if seed in base
+        ]
+        changes.append(np.array([values[a] - values[b] for a, b in pairs]))
+    return changes
+
+
+def _summaries(
+    samples: Sequence[Float[ndarray, " seed"]],
+    measured: Bool[ndarray, " row"],
+    cells: Sequence[Cell],
+    *,
+    resolution: float,
+) -> Mapping[str, list[Any]]:
+    """Median and interval of each sample; NaN if undefined, null if not measured."""
+    rows: list[tuple[float | None, float | None, float | None]] = []
+    for sample, cell in zip(samples, cells, strict=True):
+        finite = sample[np.isfinite(sample)]
+        if finite.size:
+            low, high = median_interval(
+                finite, level=POINTWISE_LEVEL, resolution=resolution
+            )
+            rows.append((float(np.median(finite)), low, high))
+        else:
+            seen = sample.size and any(measured[row] for row in cell.rows)
+            nothing = math.nan if seen else None
+            rows.append((nothing, nothing, nothing))
+    medians, lows, highs = zip(*rows, strict=True) if rows else ((), (), ())
+    return {"median": numbers(medians), "low": numbers(lows), "high": numbers(highs)}

@@ -1,0 +1,275 @@
+"""The answer and the verdict table, as markup that needs no script."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable, Sequence
+
+from tegum.claims import PartVerdict, Verdict
+from tegum.report.labels import (
+    conditions_text,
+    factor_name,
+    interval_text,
+    level_label,
+    number_name,
+    written,
+)
+from tegum.report.markup import Child, Html, element, joined, lines, table
+from tegum.study import Study
+
+SYMBOLS = {"supported": "✓", "refuted": "✕", "undecided": "?"}
+STANDINGS = {
+    "confirmatory": "registered before every row it uses",
+    "exploratory": "not registered before every row it uses",
+    "interim": "the planned seeds are not all in",
+}
+MOST_REASONS = 3
+_HEAD = ["Claim", "Prediction", "Estimate", "Seeds", "Verdict"]
+
+
+def answer(study: Study, verdicts: Sequence[Verdict]) -> str:
+    """The answer in one sentence: the study's own, or a count of the verdict words."""
+    if not verdicts:
+        return "No verdict yet: the claims have not been judged on these rows."
+    if study.answer is not None:
+        return study.answer(tuple(verdicts))
+    words = Counter(verdict.word for verdict in verdicts)
+    if len(verdicts) == 1:
+        return f"The one claim is {verdicts[0].word}: {verdicts[0].claim.statement}"
+    counts = [
+        f"{words[word]} {'is' if words[word] == 1 else 'are'} {word}"
+        for word in SYMBOLS
+        if words[word]
+    ]
+    listed = " and ".join(filter(None, [", ".join(counts[:-1]), counts[-1]]))
+    return f"Of {len(verdicts)} claims, {listed}."
+
+
+def contradictions(verdicts: Sequence[Verdict]) -> Html | None:
+    """What the numbers refute, whose claim it was, and the intervals that show it."""
+    refuted = [verdict for verdict in verdicts if verdict.word == "refuted"]
+    if not refuted:
+        return None
+    return element(
+        "div",
+        element("h2", "What the numbers contradict"),
+        *(_contradiction(verdict) for verdict in refuted),
+        class_="contradiction",
+    )
+
+
+def _contradiction(verdict: Verdict) -> Html:
+    shown = [
+        element(
+            "li",
+            f"{_what(part)}: {written(part.estimate)} "
+            f"{interval_text(part.low, part.high)}, where the claim needs "
+            f"{part.region.describe()}.",
+        )
+        for part in verdict.parts
+        if part.word == "refuted"
+    ]
+    source = f" ({verdict.claim.source})" if verdict.claim.source else ""
+    holds = f" What holds instead: {verdict.holds}." if verdict.holds else ""
+    return joined(
+        element("p", pill("refuted"), f" {verdict.claim.statement}{source}.{holds}"),
+        element("ul", *shown),
+    )
+
+
+def verdict_table(verdicts: Sequence[Verdict]) -> Html:
+    """Every claim with its prediction, estimates, seeds and verdict."""
+    if not verdicts:
+        return element("p", "No claim has been judged on these rows.", class_="note")
+    rows: list[list[Child]] = [
+        [_claim(v), _predictions(v), _estimates(v), _seeds(v), _word(v)]
+        for v in verdicts
+    ]
+    level = 1 - min(1 - part.level for v in verdicts for part in v.parts)
+    caption = (
+        "Verdicts. Each interval stands at "
+        f"{100 * level:.5g} %, so that all of them hold together."
+    )
+    return joined(table(_HEAD, rows, caption=caption, class_="verdicts"), _legend())
+
+
+def _legend() -> Html:
+    words = element(
+        "p",
+        pill("supported"), " every interval lies inside its region. ",
+        pill("refuted"), " some interval lies outside its region. ",
+        pill("undecided"), " neither, or training had not settled.",
+        class_="note",
+    )  # fmt: skip
+    standings = "; ".join(f"{name}: {meaning}" for name, meaning in STANDINGS.items())
+    bars = (
+        "In the bars the shaded stretch is the region that was predicted, the line "
+        "the interval, the dot the estimate."
+    )
+    return joined(words, element("p", f"{standings}. {bars}", class_="note"))
+
+
+def pill(word: str) -> Html:
+    """A verdict word with its symbol; colour is never alone."""
+    return element(
+        "span",
+        element("span", SYMBOLS[word], aria_hidden="true"),
+        f" {word}",
+        class_=f"pill {word}",
+    )
+
+
+def _claim(verdict: Verdict) -> Html:
+    claim = verdict.claim
+    return joined(
+        element("strong", claim.name),
+        element("div", claim.statement),
+        element("div", f"Source: {claim.source}", class_="small")
+        if claim.source
+        else None,
+        element("div", f"Why this region: {claim.reason}", class_="small")
+        if claim.reason
+        else None,
+    )
+
+
+def _predictions(verdict: Verdict) -> Html:
+    return _each_part(
+        verdict,
+        lambda part: lines(
+            _what(part),
+            element("strong", _region(part)),
+        ),
+        rivals=verdict,
+    )
+
+
+def _region(part: PartVerdict) -> str:
+    named = f"{part.region.name}: " if part.region.name else ""
+    return f"{named}{part.region.describe()}"
+
+
+def _what(part: PartVerdict) -> str:
+    """The quantity of one part in words, with the cells it speaks of."""
+    e = part.estimand
+    name = number_name(e.number)
+    where = f", at {conditions_text(e.where)}" if e.where else ""
+    if e.contrast and e.factor is not None:
+        sign = "minus" if e.kind == "paired_difference" else "divided by"
+        treated, control = (level_label(e.factor, v) for v in (e.treated, e.control))
+        arms = f"{factor_name(e.factor)} {treated} {sign} {control}"
+        return f"{name}, {arms}{where}"
+    if e.kind == "slope":
+        return f"slope of {name} along {factor_name(str(e.factor))}{where}"
+    if e.kind == "proportion" and e.region is not None:
+        return f"share of seeds whose {name} is {e.region.describe()}{where}"
+    return f"{name}{where}"
+
+
+def _estimates(verdict: Verdict) -> Html:
+    return _each_part(
+        verdict,
+        lambda part: lines(
+            joined(
+                element("strong", written(part.estimate), class_="figure"),
+                " ",
+                element("span", interval_text(part.low, part.high), class_="figure"),
+            ),
+            bar(part),
+        ),
+    )
+
+
+def _each_part(
+    verdict: Verdict,
+    show: Callable[[PartVerdict], Html],
+    *,
+    rivals: Verdict | None = None,
+) -> Html:
+    shown: list[Child] = [
+        element("div", show(part), class_="part") for part in verdict.parts
+    ]
+    for rival in rivals.claim.rivals if rivals else ():
+        text = f"{rival.name}: {rival.describe()}"
+        shown.append(element("div", f"or else {text}", class_="part small"))
+    return joined(*shown)
+
+
+def _seeds(verdict: Verdict) -> Html:
+    missing = max((part.missing for part in verdict.parts), default=0)
+    return lines(
+        f"{verdict.seeds} of {verdict.planned} planned",
+        f"({missing} missing)" if missing else None,
+    )
+
+
+def _word(verdict: Verdict) -> Html:
+    needed = (
+        f"About {verdict.seeds_needed} seeds would be needed."
+        if verdict.word == "undecided" and verdict.seeds_needed
+        else None
+    )
+    reasons = dict.fromkeys(
+        verdict.reasons or [part.reason for part in verdict.parts if part.reason]
+    )
+    return joined(
+        pill(verdict.word),
+        element("div", verdict.standing, class_="standing"),
+        element("div", f"Holds: {verdict.holds}") if verdict.holds else None,
+        _reasons(list(reasons)),
+        element("div", needed, class_="small") if needed else None,
+    )
+
+
+def _reasons(reasons: Sequence[str]) -> Html | None:
+    """Why a claim is undecided: a few reasons as they are, many folded away."""
+    shown = [element("div", reason, class_="small") for reason in reasons]
+    if len(shown) <= MOST_REASONS:
+        return joined(*shown)
+    return element(
+        "details", element("summary", f"{len(shown)} reasons", class_="small"), *shown
+    )
+
+
+def bar(part: PartVerdict) -> Html | None:
+    """The interval of one part drawn over its region, as a small picture."""
+    ends = [end for pair in part.region.intervals for end in pair]
+    marks = [part.estimate, part.low, part.high, *ends]
+    finite = [m for m in marks if m is not None and math.isfinite(m)]
+    if not finite:
+        return None
+    span = (max(finite) - min(finite)) or max(1.0, abs(finite[0]))
+    low, high = min(finite) - 0.12 * span, max(finite) + 0.12 * span
+
+    def at(value: float) -> float:
+        inside = min(max(value, low), high)
+        return round(2 + 176 * (inside - low) / (high - low), 1)
+
+    drawn = [
+        f'<rect class="region" x="{at(a)}" y="2" '
+        f'width="{round(at(b) - at(a), 1)}" height="20"/>'
+        for a, b in part.region.intervals
+    ]
+    drawn.append(
+        f'<line class="interval" x1="{at(part.low)}" x2="{at(part.high)}" '
+        'y1="12" y2="12"/>'
+    )
+    drawn += [
+        f'<line class="interval" x1="{at(end)}" x2="{at(end)}" y1="7" y2="17"/>'
+        for end in (part.low, part.high)
+        if math.isfinite(end)
+    ]
+    if part.estimate is not None and math.isfinite(part.estimate):
+        drawn.append(
+            f'<circle class="estimate" cx="{at(part.estimate)}" cy="12" r="4"/>'
+        )
+    label = (
+        f"estimate {written(part.estimate)}, interval "
+        f"{interval_text(part.low, part.high)}, region {part.region.describe()}"
+    )
+    svg = element(
+        "svg", Html("".join(drawn)),
+        viewBox="0 0 180 24", class_="bar", role="img", aria_label=label,
+    )  # fmt: skip
+    return svg
