@@ -77,7 +77,8 @@ def median_interval(
     low = float(np.sort(np.where(missing, least, values))[rank - 1])
     high = float(np.sort(np.where(missing, most, values))[values.size - rank])
     if high - low < resolution or low == high:
-        low, high = low - resolution, high + resolution
+        low = min(low - resolution, math.nextafter(low, -math.inf))
+        high = max(high + resolution, math.nextafter(high, math.inf))
     return Interval(max(low, least), min(high, most))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Literal
 
@@ -31,7 +31,7 @@ class Estimand:
 
     kind: Kind
     number: str
-    where: Mapping[str, tuple[Value, ...]]
+    where: Mapping[str, tuple[Value, ...]] = field(hash=False)
     factor: str | None = None
     treated: Value = None
     control: Value = None
