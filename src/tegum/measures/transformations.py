@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Float, Int
 from numpy import ndarray
 
-Moved = tuple[Float[ndarray, "hidden feature"], Int[ndarray, " feature"]]
+Moved = tuple[Float[ndarray, "new_hidden new_feature"], Int[ndarray, " feature"]]
 
 
 @dataclass(frozen=True)
