@@ -1,0 +1,241 @@
+// The model's forward and backward pass on one tile of samples, samples along the lanes:
+//   h = W x, noise on h,  y = output(W^T h + b),  d = dLoss/d(pre-activation),  e = W d.
+// Tiles are [row][sample] with a row every `ld` floats; an odd number of cache lines a
+// row keeps rows out of each other's cache sets.
+
+constexpr int64_t tile_multiple = 64;
+
+struct Network {
+    int n, m;
+    int64_t batch;
+    bool relu;
+    int64_t count;       // parameters, W then b
+    int64_t padded;      // the same, padded to whole vectors; the padding stays 0
+    float* parameters;   // W [m][n], b [n]
+    float* gradient;     // the same layout
+    float* bias_sums;    // [n][L] sums of d over samples, lane by lane
+    float* residual;     // 2 I_i / (batch n)
+    float l1;            // hidden_l1 / batch
+
+    int64_t tile, ld;
+    float *H, *D, *E, *N, *raw;
+
+    float* W() const { return parameters; }
+    float* b() const { return parameters + (int64_t)m * n; }
+
+    void prepare(const Model& model, int64_t tile_samples, Arena& arena) {
+        n = model.n;
+        m = model.m;
+        batch = model.batch;
+        relu = model.output == Output::relu;
+        count = (int64_t)m * n + n;
+        padded = round_up(count, lanes);
+        l1 = (float)(model.hidden_l1 / (double)batch);
+        tile = tile_samples;
+        ld = tile + 16;
+        parameters = arena.take<float>(padded + 8 * lanes);
+        gradient = arena.take<float>(padded + 8 * lanes);
+        bias_sums = arena.take<float>((int64_t)n * L);
+        residual = arena.take<float>(n + 8 * lanes);
+        H = arena.take<float>(m * ld);
+        E = arena.take<float>(m * ld);
+        D = arena.take<float>(n * ld);
+        const bool noisy = model.noise != Noise::none;
+        N = arena.take<float>(noisy ? m * ld : 0);
+        raw = arena.take<float>(model.hidden_l1 > 0 ? m * ld : 0);
+        if (!arena.base) return;
+        if (!noisy) N = nullptr;
+        if (model.hidden_l1 <= 0) raw = nullptr;
+        fill(residual, 0, n + 8 * lanes);
+        for (int i = 0; i < n; ++i)
+            residual[i] = (float)(2.0 * model.importance[i] / ((double)batch * n));
+        fill(parameters, 0, padded + 8 * lanes);
+        fill(gradient, 0, padded + 8 * lanes);
+        for (int64_t j = 0; j < (int64_t)m * n; ++j) parameters[j] = model.W[j];
+        for (int i = 0; i < n; ++i) b()[i] = model.b[i];
+    }
+
+    void clear_gradient() {
+        fill(gradient, 0, padded);
+        fill(bias_sums, 0, (int64_t)n * L);
+    }
+
+    void finish_bias() {
+        float* db = gradient + (int64_t)m * n;
+        for (int i = 0; i < n; ++i) db[i] += sum_lanes(load(bias_sums + (int64_t)i * L));
+    }
+};
+
+// h = W x with the noise applied on the way out: a factor, a term, or none.
+enum class Apply { nothing, factor, term };
+
+template <Apply apply>
+struct HiddenBlock {
+    const Network& net;
+    const float* X;
+    int64_t samples;
+
+    template <int R, int C>
+    TEGUM_INLINE void columns(int64_t k, int64_t s) const {
+        const int64_t ld = net.ld;
+        product_tile<R, C>(
+            net.W() + k * net.n, net.n, 1, X + s, ld, net.n, [](int) { return vf{}; },
+            [&](vf(&acc)[R][C]) {
+                TEGUM_UNROLL
+                for (int r = 0; r < R; ++r) {
+                    const int64_t at = (k + r) * ld + s;
+                    TEGUM_UNROLL
+                    for (int c = 0; c < C; ++c) {
+                        vf h = acc[r][c];
+                        if (net.raw) store(net.raw + at + c * L, h);
+                        if constexpr (apply == Apply::factor)
+                            h *= load(net.N + at + c * L);
+                        if constexpr (apply == Apply::term)
+                            h += load(net.N + at + c * L);
+                        store(net.H + at + c * L, h);
+                    }
+                }
+            });
+    }
+
+    template <int R>
+    void run(int64_t k) const {
+        constexpr int C = columns_for(R);
+        int64_t s = 0;
+        for (; s + C * L <= samples; s += C * L) columns<R, C>(k, s);
+        if (s < samples) columns<R, C / 2>(k, s);
+    }
+};
+
+template <Apply apply>
+void hidden(const Network& net, const float* X, int64_t samples) {
+    const HiddenBlock<apply> block{net, X, samples};
+    for_row_blocks(net.m, block);
+}
+
+// What the read-out leaves behind.
+enum class Leave {
+    delta,         // D = residual * output'(pre) * (y - x), and its sums over samples
+    delta_of_zero  // the same as if x were 0; active entries are mended afterwards
+};
+
+// y = output(W^T h + b) and what follows from it. With `Tail`, samples from `valid` on are
+// padding and count for nothing.
+template <Leave leave, bool Relu, bool Tail>
+struct ReadOutBlock {
+    const Network& net;
+    const float* X;
+    int64_t samples;
+    int64_t valid;
+
+    template <int R, int C>
+    TEGUM_INLINE void columns(int64_t i, int64_t s) const {
+        const int64_t ld = net.ld;
+        const float* b = net.b() + i;
+        product_tile<R, C>(
+            net.W() + i, 1, net.n, net.H + s, ld, net.m,
+            [&](int r) { return splat(b[r]); },
+            [&](vf(&acc)[R][C]) {
+                TEGUM_UNROLL
+                for (int r = 0; r < R; ++r) {
+                    const int64_t at = (i + r) * ld + s;
+                    const vf factor = splat(net.residual[i + r]);
+                    vf sum{};
+                    TEGUM_UNROLL
+                    for (int c = 0; c < C; ++c) {
+                        const vf pre = acc[r][c];
+                        vf d = pre;
+                        if constexpr (leave == Leave::delta) d = pre - load(X + at + c * L);
+                        d *= factor;
+                        // A comparison that NaN passes, so that divergence is seen.
+                        if constexpr (Relu) d = where(pre <= 0.0f, vf{}, d);
+                        if constexpr (Tail)
+                            d = where(lane_index() + (int32_t)(s + c * L) <
+                                          (int32_t)valid,
+                                      d, vf{});
+                        store(net.D + at + c * L, d);
+                        sum += d;
+                    }
+                    float* sums = net.bias_sums + (i + r) * L;
+                    store(sums, load(sums) + sum);
+                }
+            });
+    }
+
+    template <int R>
+    void run(int64_t i) const {
+        constexpr int C = columns_for(R);
+        int64_t s = 0;
+        for (; s + C * L <= samples; s += C * L) columns<R, C>(i, s);
+        if (s < samples) columns<R, C / 2>(i, s);
+    }
+};
+
+template <Leave leave, bool Relu>
+void read_out_with(const Network& net, const float* X, int64_t samples, int64_t valid) {
+    if (valid < samples) {
+        const ReadOutBlock<leave, Relu, true> block{net, X, samples, valid};
+        for_row_blocks(net.n, block);
+    } else {
+        const ReadOutBlock<leave, Relu, false> block{net, X, samples, valid};
+        for_row_blocks(net.n, block);
+    }
+}
+
+template <Leave leave>
+void read_out(const Network& net, const float* X, int64_t samples, int64_t valid) {
+    if (net.relu)
+        read_out_with<leave, true>(net, X, samples, valid);
+    else
+        read_out_with<leave, false>(net, X, samples, valid);
+}
+
+// e = W d, times the noise factor, plus the gradient of the hidden L1.
+template <bool Factor>
+struct BackBlock {
+    const Network& net;
+    int64_t samples;
+
+    template <int R, int C>
+    TEGUM_INLINE void columns(int64_t k, int64_t s) const {
+        const int64_t ld = net.ld;
+        product_tile<R, C>(
+            net.W() + k * net.n, net.n, 1, net.D + s, ld, net.n,
+            [](int) { return vf{}; },
+            [&](vf(&acc)[R][C]) {
+                TEGUM_UNROLL
+                for (int r = 0; r < R; ++r) {
+                    const int64_t at = (k + r) * ld + s;
+                    TEGUM_UNROLL
+                    for (int c = 0; c < C; ++c) {
+                        vf e = acc[r][c];
+                        if constexpr (Factor) e *= load(net.N + at + c * L);
+                        if (net.raw) {
+                            const vf h = load(net.raw + at + c * L);
+                            e += where(h > 0.0f, splat(net.l1), vf{}) -
+                                 where(h < 0.0f, splat(net.l1), vf{});
+                        }
+                        store(net.E + at + c * L, e);
+                    }
+                }
+            });
+    }
+
+    template <int R>
+    void run(int64_t k) const {
+        constexpr int C = columns_for(R);
+        int64_t s = 0;
+        for (; s + C * L <= samples; s += C * L) columns<R, C>(k, s);
+        if (s < samples) columns<R, C / 2>(k, s);
+    }
+};
+
+void back(const Network& net, int64_t samples, bool factor) {
+    if (factor) {
+        const BackBlock<true> block{net, samples};
+        for_row_blocks(net.m, block);
+    } else {
+        const BackBlock<false> block{net, samples};
+        for_row_blocks(net.m, block);
+    }
+}

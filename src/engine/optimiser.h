@@ -1,0 +1,78 @@
+// Parameter updates, in the conventions of PyTorch. Bias corrections in double.
+
+struct OptimiserState {
+    Optimiser kind;
+    float *first, *second;  // moments; `first` is SGD's buffer
+    int64_t padded;
+    double beta1, beta2, power1 = 1, power2 = 1;
+    float epsilon, decay, momentum;
+
+    void prepare(const Model& model, int64_t parameters, Arena& arena) {
+        kind = model.optimiser;
+        padded = parameters;
+        first = arena.take<float>(padded);
+        second = arena.take<float>(kind == Optimiser::sgd ? 0 : padded);
+        beta1 = model.beta1;
+        beta2 = model.beta2;
+        epsilon = (float)model.epsilon;
+        decay = (float)model.weight_decay;
+        momentum = (float)model.momentum;
+        if (!arena.base) return;
+        fill(first, 0, padded);
+        if (kind != Optimiser::sgd) fill(second, 0, padded);
+    }
+
+    // One update; false if a parameter is no longer finite.
+    bool update(float* w, const float* g, double rate) {
+        if (kind == Optimiser::sgd) return update_sgd(w, g, (float)rate);
+        power1 *= beta1;
+        power2 *= beta2;
+        const bool decoupled = kind == Optimiser::adamw;
+        const float shrink = decoupled ? (float)(1.0 - rate * (double)decay) : 1.0f;
+        const float l2 = decoupled ? 0.0f : decay;
+        const float step = (float)(rate / (1.0 - power1));
+        const float root = (float)(1.0 / __builtin_sqrt(1.0 - power2));
+        const float b1 = (float)(1.0 - beta1), b2 = (float)beta2;
+        const float c2 = (float)(1.0 - beta2);
+        vf check{};
+        for (int64_t j = 0; j < padded; j += L) {
+            const vf old = load(w + j);
+            const vf gradient = load(g + j) + l2 * old;
+            const vf m = load(first + j) + (gradient - load(first + j)) * b1;
+            const vf v = load(second + j) * b2 + (c2 * gradient) * gradient;
+            store(first + j, m);
+            store(second + j, v);
+            const vf next =
+                old * shrink - step * m / (square_root(v) * root + epsilon);
+            store(w + j, next);
+            check += next * 0.0f;
+        }
+        return sum_lanes(check) == 0.0f;
+    }
+
+    bool update_sgd(float* w, const float* g, float rate) {
+        vf check{};
+        for (int64_t j = 0; j < padded; j += L) {
+            const vf old = load(w + j);
+            const vf gradient = load(g + j) + decay * old;
+            const vf buffer = momentum * load(first + j) + gradient;
+            store(first + j, buffer);
+            const vf next = old - rate * buffer;
+            store(w + j, next);
+            check += next * 0.0f;
+        }
+        return sum_lanes(check) == 0.0f;
+    }
+};
+
+// The learning rate of step t of `steps`.
+inline double learning_rate_at(const Model& model, int64_t t) {
+    const double progress = (double)t / (double)model.steps;
+    switch (model.schedule) {
+        case Schedule::linear: return model.learning_rate * (1.0 - progress);
+        case Schedule::cosine:
+            return model.learning_rate *
+                   (0.5 * (1.0 + __builtin_cos(3.14159265358979323846 * progress)));
+        default: return model.learning_rate;
+    }
+}

@@ -1,0 +1,219 @@
+// The one sampler: x_i = 0 with probability 1 - q_i, else uniform on [0, 1). What it
+// draws is a function of (n, q, batch, key) alone, never of the kernel that it feeds.
+
+// The active entries of a block of samples, in order of sample, then feature.
+struct Events {
+    int64_t count;
+    int64_t first_sample, samples;  // the block
+    int32_t* sample;                // within the block
+    int32_t* feature;
+    float* x;
+};
+
+struct Sampler {
+    int n;
+    int64_t batch;
+    bool by_event;  // else one word for every entry
+    bool thin;      // the probabilities differ
+    float inverse_log;
+    float inverse_n;
+    int64_t block_samples;
+    float* scale;  // dense: 2^-24 / q_i; events: q_max / q_i
+    Random random;
+    Events events;
+
+    // So few entries that float arithmetic finds an entry's sample exactly.
+    static constexpr int64_t block_entries = 1 << 20;
+
+    void prepare(const Model& model, int64_t samples, Arena& arena) {
+        n = model.n;
+        batch = samples;
+        const double q = largest_probability(model);
+        by_event = q <= event_limit;
+        block_samples = smaller(samples, larger(1, block_entries / n));
+        inverse_n = 1.0f / (float)n;
+        inverse_log = (float)(1.0 / __builtin_log1p(-q));
+        thin = false;
+        scale = arena.take<float>(n);
+        const int64_t capacity = by_event ? block_samples * n + lanes : 0;
+        events.sample = arena.take<int32_t>(capacity);
+        events.feature = arena.take<int32_t>(capacity);
+        events.x = arena.take<float>(capacity);
+        if (!arena.base) return;
+        for (int i = 0; i < n; ++i) {
+            const double qi = model.probability[i];
+            thin = thin || qi != q;
+            scale[i] = (float)(by_event ? q / qi : 0x1p-24 / qi);
+        }
+        rewind();
+    }
+
+    // Before the first block of a minibatch.
+    void rewind() {
+        events.first_sample = 0;
+        events.samples = 0;
+        events.count = 0;
+    }
+
+    bool more_blocks() const { return events.first_sample + events.samples < batch; }
+
+    // Draws the next block by geometric skips from active entry to active entry at the
+    // largest probability; where probabilities differ, an entry is then kept with
+    // probability q_i / q_max.
+    void next_block() {
+        events.first_sample += events.samples;
+        events.samples = smaller(block_samples, batch - events.first_sample);
+        const int64_t entries = events.samples * n;
+        const vf farthest = splat((float)(2 * block_entries));
+        int32_t origin = 0;
+        int64_t count = 0;
+        Random r = random;
+        while (origin < entries) {
+            vi skip[NV];
+            for (int v = 0; v < NV; ++v) {
+                const vf s = log_of_complement(r.next(v)) * inverse_log;
+                skip[v] = to_int(where(s < farthest, s, farthest)) + 1;
+            }
+            for (int v = 0; v < NV; ++v) {
+                const vi entry = prefix_sum<1>(skip[v]) + (origin - 1);
+                const vi s = to_int((to_float(entry) + 0.5f) * inverse_n);
+                store(events.sample + count + v * L, s);
+                store(events.feature + count + v * L, entry - s * n);
+                store(events.x + count + v * L, to_float((vi)(r.next(v) >> 8)) * 0x1p-24f);
+                origin = entry[L - 1] + 1;
+                // Lanes stay whole words of the stream also behind the end of the block.
+                if (origin > 2 * block_entries) origin = 2 * block_entries;
+            }
+            count += lanes;
+        }
+        random = r;
+        while (count > 0 && events.sample[count - 1] >= events.samples) --count;
+        events.count = thin ? keep_accepted(count) : count;
+    }
+
+    int64_t keep_accepted(int64_t count) {
+        int64_t kept = 0;
+        for (int64_t e = 0; e < count; ++e) {
+            const float x = events.x[e] * scale[events.feature[e]];
+            events.sample[kept] = events.sample[e];
+            events.feature[kept] = events.feature[e];
+            events.x[kept] = x;
+            kept += x < 1.0f;
+        }
+        return kept;
+    }
+
+    // Every entry of `samples` (a multiple of 64) samples into x[i * ld + s].
+    void draw_entries(float* x, int64_t ld, int64_t samples) {
+        Random r = random;
+        for (int64_t s = 0; s < samples; s += 64)
+            for (int i = 0; i < n; ++i) {
+                float* row = x + i * ld + s;
+                const float factor = scale[i];
+                TEGUM_UNROLL
+                for (int c = 0; c < 4; ++c) {
+                    TEGUM_UNROLL
+                    for (int v = 0; v < NV; ++v) {
+                        const vf u = to_float((vi)(r.next(v) >> 8)) * factor;
+                        store(row + c * lanes + v * L, where(u < 1.0f, u, vf{}));
+                    }
+                }
+            }
+        random = r;
+    }
+};
+
+// A minibatch as dense tiles: x[i * ld + s] for samples `first .. first + count - 1`,
+// zero in the padding up to `padded`. Tiles are asked for in order.
+struct DenseTiles {
+    Sampler& sampler;
+    int64_t cursor = 0;
+
+    void start() {
+        sampler.rewind();
+        cursor = 0;
+    }
+
+    void fill_tile(float* x, int64_t ld, int64_t first, int64_t count, int64_t padded) {
+        const int n = sampler.n;
+        if (!sampler.by_event) {
+            sampler.draw_entries(x, ld, padded);
+            if (count < padded)
+                for (int i = 0; i < n; ++i) fill(x + i * ld + count, 0.0f, padded - count);
+            return;
+        }
+        for (int i = 0; i < n; ++i) fill(x + i * ld, 0.0f, padded);
+        const Events& events = sampler.events;
+        for (;;) {
+            const int64_t offset = events.first_sample - first;
+            for (; cursor < events.count; ++cursor) {
+                const int64_t s = events.sample[cursor] + offset;
+                if (s >= count) return;
+                x[events.feature[cursor] * ld + s] = events.x[cursor];
+            }
+            if (events.first_sample + events.samples >= first + count) return;
+            sampler.next_block();
+            cursor = 0;
+        }
+    }
+};
+
+// The noise of the hidden layer, from a stream of its own: one word for every unit of a
+// sample at every rate, 0 included, compared with a threshold, so that a higher rate
+// drops a superset.
+struct NoiseSource {
+    Noise kind;
+    int m;
+    float keep_scale, spread;
+    int32_t threshold;
+    Random random;
+
+    void prepare(const Model& model) {
+        kind = model.noise;
+        m = model.m;
+        const double p = model.rate;
+        threshold = (int32_t)(p * 0x1p31);
+        keep_scale = (float)(1.0 / (1.0 - p));
+        spread = (float)(kind == Noise::multiplicative ? __builtin_sqrt(p / (1 - p))
+                                                       : model.noise_std);
+    }
+
+    bool is_factor() const {
+        return kind == Noise::dropout || kind == Noise::multiplicative;
+    }
+    bool is_term() const {
+        return kind == Noise::additive || kind == Noise::matched;
+    }
+
+    // The factor or the term for `samples` (a multiple of 64) samples.
+    void fill_tile(float* noise, int64_t ld, int64_t samples) {
+        Random r = random;
+        if (kind == Noise::dropout) {
+            for (int64_t s = 0; s < samples; s += 64)
+                for (int k = 0; k < m; ++k) {
+                    float* row = noise + k * ld + s;
+                    TEGUM_UNROLL
+                    for (int c = 0; c < 4; ++c) {
+                        TEGUM_UNROLL
+                        for (int v = 0; v < NV; ++v) {
+                            const vi u = (vi)(r.next(v) >> 1);
+                            store(row + c * lanes + v * L,
+                                  where(u >= threshold, splat(keep_scale), vf{}));
+                        }
+                    }
+                }
+        } else {
+            const float shift = is_factor() ? 1.0f : 0.0f;
+            for (int64_t s = 0; s < samples; s += 2 * lanes)
+                for (int k = 0; k < m; ++k)
+                    for (int v = 0; v < NV; ++v) {
+                        float* row = noise + k * ld + s + v * L;
+                        vf a, b;
+                        normals(r, v, a, b);
+                        store(row, a * spread + shift);
+                        store(row + lanes, b * spread + shift);
+                    }
+        }
+        random = r;
+    }
+};

@@ -1,0 +1,87 @@
+// What one training run is told and what it gives back: plain data, shared by every
+// instruction set. Nothing here allocates.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace tegum {
+
+enum class Noise : int { none, dropout, multiplicative, additive, matched };
+enum class Output : int { relu, linear };
+enum class Optimiser : int { adamw, adam, sgd };
+enum class Schedule : int { constant, linear, cosine };
+enum class Kernel : int { dense, compact, gram };
+
+// A run is asked to stop through one flag that every worker reads.
+struct Control {
+    int stop = 0;  // accessed with __atomic builtins only
+};
+
+struct Model {
+    int n = 1, m = 1, batch = 1;
+    Noise noise = Noise::none;
+    Output output = Output::relu;
+    Optimiser optimiser = Optimiser::adamw;
+    Schedule schedule = Schedule::constant;
+    Kernel kernel = Kernel::dense;
+    double rate = 0, noise_std = 0, learning_rate = 1e-3, momentum = 0;
+    double weight_decay = 0, hidden_l1 = 0;
+    double beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8;
+    int64_t steps = 1;
+    uint64_t data_key = 0, mask_key = 0, evaluation_key = 0;
+    int evaluation_examples = 0;
+    const double* probability = nullptr;  // [n]
+    const double* importance = nullptr;   // [n]
+
+    const int64_t* loss_steps = nullptr;
+    int64_t loss_count = 0;
+    double* loss = nullptr;  // [loss_count], prefilled with NaN
+    const int64_t* checkpoint_steps = nullptr;
+    int64_t checkpoint_count = 0;
+    float* W_history = nullptr;  // [checkpoint_count, m, n], prefilled with NaN
+    float* b_history = nullptr;  // [checkpoint_count, n]
+
+    float* W = nullptr;  // [m, n]: initial weights in, final weights out
+    float* b = nullptr;  // [n]
+    int64_t diverged_at_step = -1;
+    int64_t steps_done = 0;  // accessed with __atomic builtins only
+    int finished = 0;
+};
+
+// Where a kernel leaves a copy of what it used, for replay in another precision.
+struct Tap {
+    float* x = nullptr;      // [batch, n]
+    float* noise = nullptr;  // [batch, m]: the factor, or the unit normal of additive kinds
+};
+
+// What one instruction set offers.
+struct Backend {
+    const char* name;
+    size_t (*workspace_bytes)(const Model&);
+    // Trains to the end, or until `control.stop`; fills the outputs of the model.
+    void (*train)(Model&, void* workspace, const Control&);
+    // Draws minibatches `0 .. first + count - 1` as training would, and leaves those from
+    // `first` on in `x` [count, batch, n] and `noise` [count, batch, m].
+    void (*replay)(Model&, void* workspace, int64_t first, int64_t count, float* x,
+                   float* noise);
+    // The gradient of the minibatch of `step` at the model's W and b.
+    void (*gradient)(Model&, void* workspace, int64_t step, float* dW, float* db);
+    // The clean loss of the model's W and b on its evaluation sample.
+    double (*clean_loss)(Model&, void* workspace);
+    // `rounds` blocks of multiply-adds in registers; returns how many operations that was.
+    double (*multiply_add)(int64_t rounds, float* sink);
+};
+
+// Rows with q at or below this draw only active entries, by geometric skips.
+constexpr double event_limit = 0.2;
+
+// The sampler is a function of n and the feature probabilities alone.
+inline double largest_probability(const Model& model) {
+    double largest = 0;
+    for (int i = 0; i < model.n; ++i)
+        if (model.probability[i] > largest) largest = model.probability[i];
+    return largest;
+}
+
+}  // namespace tegum

@@ -1,0 +1,366 @@
+"""Trains rows in the compiled engine: one model is one task, threads over models.
+
+What comes of a row depends on the row alone, bit for bit on one instruction set,
+whatever the pool, the order or the neighbours. Memory: each row holds what
+`memory_bytes` says, and that does not grow with its steps beyond the schedules it asks
+to be kept.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from jaxtyping import Float
+from numpy import ndarray
+
+from tegum.arrays import Artifact, stream_key
+from tegum.design import Row
+from tegum.toys import _engine
+from tegum.toys.model import (
+    ADAM_BETA1,
+    ADAM_BETA2,
+    ADAM_EPSILON,
+    EVALUATION_EXAMPLES,
+    checkpoint_steps,
+    importances,
+    initial_weights,
+    loss_steps,
+    probabilities,
+)
+
+Kernel = Literal["dense", "compact", "gram"]
+
+
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C while rows were trained; `artifacts` holds what was finished.
+
+    One entry for each row, None where it was cut short, as `train` returns it.
+    """
+
+    def __init__(self, artifacts: list[Artifact | None]) -> None:
+        """Keep what was finished."""
+        super().__init__("training was interrupted; finished models are kept")
+        self.artifacts = artifacts
+
+
+@dataclass(frozen=True)
+class Replay:
+    """The engine's own minibatches and noise.
+
+    `noise` is the factor on h for dropout and multiplicative noise (1 for samples without
+    an active feature where the kernel skips them), a standard normal for additive kinds,
+    and has no units without noise.
+    """
+
+    x: Float[ndarray, "step example feature"]
+    noise: Float[ndarray, "step example hidden"]
+
+
+def available_instruction_sets() -> tuple[str, ...]:
+    """The instruction sets that this machine can run, best first."""
+    return tuple(_engine.available_instruction_sets())
+
+
+def instruction_set() -> str:
+    """The instruction set that `train` uses: the best that this machine has."""
+    return available_instruction_sets()[0]
+
+
+def train(
+    rows: Sequence[Row],
+    *,
+    workers: int,
+    progress: Callable[[float], None],
+    stop: Callable[[], bool],
+    instruction_set: str = "",
+) -> list[Artifact | None]:
+    """An artifact for each completed row; None for rows that `stop` cut short.
+
+    `progress` is told the share of the work done and `stop` is asked, both from the
+    calling thread and several times a second. Longest rows start first.
+
+    Raises:
+        ValueError: fewer than one worker, or an instruction set the machine lacks.
+        Interrupted: Ctrl-C; it carries the artifacts of finished rows.
+        MemoryError: a row's workspace could not be had.
+    """
+    if workers < 1:
+        raise ValueError(f"`workers` is {workers}; it must be 1 or more")
+    outputs = [_output_arrays(row) for row in rows]
+    jobs = [
+        _job(row, output, kernel=kernel(row))
+        for row, output in zip(rows, outputs, strict=True)
+    ]
+    cost = [core_seconds(row) for row in rows]
+    order = sorted(range(len(rows)), key=lambda j: -cost[j])
+    raised = _engine.train(
+        [jobs[j] for j in order],
+        [cost[j] for j in order],
+        workers=workers,
+        progress=progress,
+        stop=stop,
+        instruction_set=instruction_set,
+    )
+    artifacts = [
+        _artifact(job, output) if job.finished else None
+        for job, output in zip(jobs, outputs, strict=True)
+    ]
+    if isinstance(raised, KeyboardInterrupt):
+        raise Interrupted(artifacts) from raised
+    if raised is not None:
+        raise raised
+    progress(1.0 if all(a is not None for a in artifacts) else _share(artifacts, cost))
+    return artifacts
+
+
+def kernel(row: Row) -> Kernel:
+    """The kernel that serves a row: a fixed formula of the row, never a timing.
+
+    `gram` needs a hidden layer without noise and without an L1 term, `compact` one
+    whose noise is 0 where h is 0; both need inputs that are drawn by event.
+    """
+    q = probabilities(row)
+    if q.max() > _engine.EVENT_LIMIT:
+        return "dense"
+    if row["noise"] in ("gaussian_additive", "gaussian_additive_matched"):
+        return "dense"
+    costs: dict[Kernel, float] = {
+        "dense": _dense_step_work(row),
+        "compact": _compact_step_work(row),
+    }
+    if row["noise"] == "none" and row["hidden_l1"] == 0:
+        costs["gram"] = _gram_step_work(row)
+    return min(costs, key=lambda name: costs[name])
+
+
+def core_seconds(row: Row) -> float:
+    """About how long one core needs for a row, from its multiply-adds and draws."""
+    work = {
+        "dense": _dense_step_work,
+        "compact": _compact_step_work,
+        "gram": _gram_step_work,
+    }[kernel(row)](row)
+    evaluations = len(loss_steps(row["steps"]))
+    n, m = row["n_features"], row["n_hidden"]
+    evaluation = EVALUATION_EXAMPLES * n * (2 * m + 8)
+    optimiser = 12 * (n * m + n)
+    return 1e-11 * (row["steps"] * (work + optimiser) + evaluations * evaluation)
+
+
+def memory_bytes(row: Row) -> int:
+    """How much memory a row takes at most while it is trained and stored.
+
+    The engine's workspace (parameters, moments, tiles of samples, the events of a block
+    of at most 2^20 entries) plus the arrays that are kept. It grows with the number of
+    steps only through the weights that the row asks to be kept.
+    """
+    output = _output_shapes(row)
+    kept = sum(int(np.prod(shape)) * item for shape, item in output.values())
+    return kept + workspace_bytes(row)
+
+
+def workspace_bytes(row: Row) -> int:
+    """How much memory a worker holds while it trains a row."""
+    n, m, batch = row["n_features"], row["n_hidden"], row["batch_size"]
+    parameters = 4 * (n * m + n + 256)
+    tile = 256 + 16
+    tiles = 4 * tile * (3 * n + 4 * m + 4 * 16)
+    entries = min(max(1, 2**20 // n), max(batch, EVALUATION_EXAMPLES)) * n + 64
+    events = 2 * 16 * entries
+    transposed = 4 * (2 * (n + 96) * (m + 16) + 96 * (2 * n + m))
+    return 4 * parameters + tiles + events + transposed + 2**16
+
+
+def replay(row: Row, *, first: int, count: int, instruction_set: str = "") -> Replay:
+    """The minibatches and the noise that a row sees in steps `first` and after."""
+    job = _job(row, _output_arrays(row), kernel=kernel(row))
+    m = row["n_hidden"] if row["noise"] != "none" else 0
+    x = np.zeros((count, row["batch_size"], row["n_features"]), dtype=np.float32)
+    noise = np.ones((count, row["batch_size"], row["n_hidden"]), dtype=np.float32)
+    _engine.replay(job, first=first, x=x, noise=noise, instruction_set=instruction_set)
+    return Replay(x, noise[:, :, :m])
+
+
+def gradients(
+    row: Row,
+    W: Float[ndarray, "hidden feature"],
+    b: Float[ndarray, " feature"],
+    *,
+    step: int = 0,
+    kernel_name: Kernel | None = None,
+    instruction_set: str = "",
+) -> tuple[Float[ndarray, "hidden feature"], Float[ndarray, " feature"]]:
+    """The loss gradient at W and b on the minibatch of a step, without weight decay.
+
+    `kernel_name` forces a kernel that could serve the row.
+
+    Raises:
+        ValueError: a kernel that can not serve the row.
+    """
+    output = _output_arrays(row)
+    output["W"][:], output["b"][:] = W, b
+    job = _job(row, output, kernel=kernel_name or kernel(row))
+    dW, db = np.zeros_like(output["W"]), np.zeros_like(output["b"])
+    _engine.gradient(job, step=step, dW=dW, db=db, instruction_set=instruction_set)
+    return dW, db
+
+
+def clean_loss(
+    row: Row,
+    W: Float[ndarray, "hidden feature"],
+    b: Float[ndarray, " feature"],
+    *,
+    instruction_set: str = "",
+) -> float:
+    """The loss without noise at W and b on the row's evaluation sample."""
+    output = _output_arrays(row)
+    output["W"][:], output["b"][:] = W, b
+    job = _job(row, output, kernel=kernel(row))
+    return _engine.clean_loss(job, instruction_set=instruction_set)
+
+
+def multiply_add_gflops(
+    *,
+    seconds: float = 0.2,
+    clock: Callable[[], float] = time.process_time,
+    instruction_set: str = "",
+) -> float:
+    """Multiply-adds in registers alone, 1e9 operations a second of `clock`.
+
+    The ceiling for one core: 2 operations for each lane of each multiply-add.
+    """
+    operations = 0.0
+    start, deadline = clock(), time.perf_counter() + seconds
+    while time.perf_counter() < deadline:
+        operations += _engine.multiply_add(100_000, instruction_set=instruction_set)
+    return operations / (clock() - start) / 1e9
+
+
+def _dense_step_work(row: Row) -> float:
+    n, m = row["n_features"], row["n_hidden"]
+    return row["batch_size"] * (5 * n * m + 12 * n + 20 * m)
+
+
+def _compact_step_work(row: Row) -> float:
+    n, m = row["n_features"], row["n_hidden"]
+    q = probabilities(row)
+    events = row["batch_size"] * n * q.max()
+    occupied = row["batch_size"] * -np.expm1(np.log1p(-q).sum())
+    width = -(-m // 16) * 16
+    return occupied * (3 * n * m + 8 * n + 24 * m) + events * (60 + 4 * width)
+
+
+def _gram_step_work(row: Row) -> float:
+    n, m = row["n_features"], row["n_hidden"]
+    q = probabilities(row)
+    events = row["batch_size"] * n * q.max()
+    occupied = row["batch_size"] * -np.expm1(np.log1p(-q).sum())
+    width = -(-n // 16) * 16
+    blocks = -(-row["batch_size"] // min(row["batch_size"], max(1, 2**20 // n)))
+    return (
+        blocks * 3 * n * width * m
+        + occupied * (100 + 4 * width)
+        + events * (60 + 5 * width)
+    )
+
+
+def _output_shapes(row: Row) -> dict[str, tuple[tuple[int, ...], int]]:
+    n, m = row["n_features"], row["n_hidden"]
+    losses = len(loss_steps(row["steps"]))
+    kept = len(checkpoint_steps(row["steps"], row["weight_checkpoints"]))
+    return {
+        "W": ((m, n), 4),
+        "b": ((n,), 4),
+        "loss_step": ((losses,), 8),
+        "loss": ((losses,), 8),
+        "checkpoint_step": ((kept,), 8),
+        "W_history": ((kept, m, n), 4),
+        "b_history": ((kept, n), 4),
+    }
+
+
+def _output_arrays(row: Row) -> dict[str, ndarray]:
+    steps = row["steps"]
+    losses = loss_steps(steps)
+    kept = checkpoint_steps(steps, row["weight_checkpoints"])
+    shapes = _output_shapes(row)
+    return {
+        "W": initial_weights(row),
+        "b": np.zeros(row["n_features"], dtype=np.float32),
+        "loss_step": losses,
+        "loss": np.full(len(losses), np.nan),
+        "checkpoint_step": kept,
+        "W_history": np.full(shapes["W_history"][0], np.nan, dtype=np.float32),
+        "b_history": np.full(shapes["b_history"][0], np.nan, dtype=np.float32),
+    }
+
+
+def _job(row: Row, output: dict[str, ndarray], *, kernel: Kernel) -> _engine.Job:
+    return _engine.Job(
+        W=output["W"],
+        b=output["b"],
+        probability=probabilities(row),
+        importance=importances(row),
+        loss_steps=output["loss_step"],
+        loss=output["loss"],
+        checkpoint_steps=output["checkpoint_step"],
+        W_history=output["W_history"],
+        b_history=output["b_history"],
+        noise=row["noise"],
+        output=row["output"],
+        optimiser=row["optimiser"],
+        schedule=row["schedule"],
+        kernel=kernel,
+        rate=row["rate"],
+        noise_std=row["noise_std"],
+        learning_rate=row["learning_rate"],
+        momentum=row["momentum"],
+        weight_decay=row["weight_decay"],
+        hidden_l1=row["hidden_l1"],
+        beta1=ADAM_BETA1,
+        beta2=ADAM_BETA2,
+        epsilon=ADAM_EPSILON,
+        batch_size=row["batch_size"],
+        steps=row["steps"],
+        data_key=stream_key(row["seed"], "data"),
+        mask_key=stream_key(row["seed"], "mask"),
+        evaluation_key=stream_key(row["seed"], "evaluation"),
+        evaluation_examples=EVALUATION_EXAMPLES,
+    )
+
+
+def _artifact(job: _engine.Job, output: dict[str, ndarray]) -> Artifact:
+    arrays = dict(output)
+    if not len(arrays["checkpoint_step"]):
+        for name in ("checkpoint_step", "W_history", "b_history"):
+            del arrays[name]
+    if job.diverged_at_step < 0:
+        return Artifact(arrays)
+    return Artifact(arrays, status="diverged", diverged_at_step=job.diverged_at_step)
+
+
+def _share(artifacts: Sequence[Artifact | None], cost: Sequence[float]) -> float:
+    done = sum(c for a, c in zip(artifacts, cost, strict=True) if a is not None)
+    return done / sum(cost)
+
+
+__all__ = [
+    "Interrupted",
+    "Kernel",
+    "Replay",
+    "available_instruction_sets",
+    "clean_loss",
+    "core_seconds",
+    "gradients",
+    "instruction_set",
+    "kernel",
+    "memory_bytes",
+    "multiply_add_gflops",
+    "replay",
+    "train",
+    "workspace_bytes",
+]
