@@ -61,6 +61,7 @@ def band(
     return go.Scatter(
         x=[*x, *reversed(x)],
         y=[*high, *reversed(low)],
+        mode="lines",
         fill="toself",
         fillcolor=translucent(colour, 0.18),
         line={"width": 0},

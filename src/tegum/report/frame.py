@@ -159,8 +159,8 @@ def _determines(
 def _axis(name: str, found: Sequence[Value], *, factors: Sequence[Factor]) -> Axis:
     numeric = all(isinstance(v, int | float) and type(v) is not bool for v in found)
     levels = tuple(sorted(found)) if numeric else tuple(found)  # type: ignore[type-var]
-    if name == "feature_probability":
-        levels = levels[::-1] if numeric else levels
+    if numeric and name in ("feature_probability", "importance_decay"):
+        levels = levels[::-1]
     positions, logarithmic = _positions(name, levels, numeric=numeric)
     return Axis(
         name,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -15,7 +16,11 @@ _TITLES = {
     "feature_probability": "sparsity S (feature probability q = 1 − S)",
     "importance_decay": "importance Iᵢ = rⁱ of feature i",
 }
-_NAMES = {"feature_probability": "sparsity", "importance_decay": "importance"}
+_NAMES = {
+    "feature_probability": "sparsity",
+    "importance_decay": "importance",
+    "rate": "dropout rate",
+}
 
 
 def factor_name(factor: str) -> str:
@@ -83,20 +88,25 @@ def plain(value: float) -> str:
     return text.replace("-", "−")
 
 
-def written(value: float | None) -> str:
-    """A measured number to four digits; undefined and not measured say so."""
+def written(value: float | None, *, digits: int = 4) -> str:
+    """A measured number to so many digits; undefined and not measured say so."""
     if value is None:
         return NOT_MEASURED
     if math.isnan(value):
         return UNDEFINED
     if math.isinf(value):
         return "∞" if value > 0 else "−∞"
-    return f"{value:.4g}".replace("-", "−")
+    return f"{value:.{digits}g}".replace("-", "−")
 
 
-def interval_text(low: float, high: float) -> str:
+def interval_text(low: float, high: float, *, digits: int = 3) -> str:
     """A closed interval, `[low, high]`."""
-    return f"[{written(low)}, {written(high)}]"
+    return f"[{written(low, digits=digits)}, {written(high, digits=digits)}]"
+
+
+def typeset(text: str) -> str:
+    """A text with minus signs where it has hyphens before numbers."""
+    return re.sub(r"(?<![\w\-.])-(?=[\d.])", "−", text)
 
 
 def number_name(number: str) -> str:
@@ -114,6 +124,7 @@ def conditions_text(where: Mapping[str, tuple[Value, ...]]) -> str:
     parts = []
     for factor, levels in where.items():
         labels = [level_label(factor, level) for level in levels]
-        mean = "mean over " if len(labels) > 1 else ""
-        parts.append(f"{mean}{factor_name(factor)}: {', '.join(labels)}")
+        listed = " and ".join(filter(None, [", ".join(labels[:-1]), labels[-1]]))
+        mean = "mean of " if len(labels) > 1 else ""
+        parts.append(f"{factor_name(factor)}: {mean}{listed}")
     return "; ".join(parts)

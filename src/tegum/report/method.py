@@ -39,8 +39,9 @@ def _facts(
     alpha = study.alpha_of(design)
     sharing = (
         f"P(any wrong supported or refuted) ≤ {plain(study.alpha)} for the whole "
-        f"study; its {len(study.designs)} designs share it equally, so this one has "
-        f"{alpha:.3g}, shared equally by the {parts} parts of its claims (Bonferroni)."
+        f"study. Its designs ({', '.join(study.designs)}) share it equally: this one "
+        f"has {alpha:.3g}, shared equally by the {parts} parts of its claims "
+        "(Bonferroni)."
     )
     measures = [
         f"{m.name} (version {m.version}): {', '.join(map(number_name, m.numbers))}"
@@ -82,14 +83,23 @@ def _factor_table(layout: Frame, study: Study, results: Results) -> Html:
         levels = dict.fromkeys(_plain(v) for v in results[name])
         shown = ", ".join(level_label(name, level) for level in levels)
         rows.append([name, "follows from those above", shown])
-    for name, value in layout.constants.items():
-        rows.append([name, "fixed", level_label(name, value)])
-    for row in rows:
+    fixed: list[list[Child]] = [
+        [name, "fixed", level_label(name, value)]
+        for name, value in layout.constants.items()
+    ]
+    for row in rows + fixed:
         row.append(meanings.get(str(row[0]), ""))
-    return table(
-        ["Factor", "Role", "Levels", "Meaning"],
-        rows,
-        caption="The design, factor by factor.",
+    head = ["Factor", "Role", "Levels", "Meaning"]
+    names = ", ".join(layout.constants)
+    return joined(
+        table(head, rows, caption="The factors that vary.") if rows else None,
+        element(
+            "details",
+            element("summary", f"Fixed for every row: {names}"),
+            table(head, fixed, caption="The factors that are fixed."),
+        )
+        if fixed
+        else None,
     )
 
 
@@ -179,7 +189,7 @@ def provenance(study: Study, results: Results, *, design: str) -> Html:
     there = results["status"] != MISSING
     pairs: list[tuple[str, Child]] = [
         ("Rows", f"{int(there.sum())} stored of {len(results)}"),
-        ("Commit", _found(results, "commit", there, empty="not from a checkout")),
+        ("Commit", _commit(results, there)),
         ("tegum", _found(results, "tegum_version", there)),
         ("Libraries", _libraries(results, there)),
         ("Machine", _found(results, "machine", there)),
@@ -213,6 +223,12 @@ def _found(
     return (
         "; ".join(f"{v} ({count} rows)" for v, count in counts.most_common()) or empty
     )
+
+
+def _commit(results: Results, there: np.ndarray) -> str:
+    """The commit of every row; the store marks a changed checkout with a plus."""
+    found = _found(results, "commit", there, empty="not from a checkout")
+    return found.replace("+", " with changes that were not committed")
 
 
 def _libraries(results: Results, there: np.ndarray) -> str:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from tegum.claims import PartVerdict, Verdict
 from tegum.report.labels import (
@@ -13,6 +14,7 @@ from tegum.report.labels import (
     interval_text,
     level_label,
     number_name,
+    typeset,
     written,
 )
 from tegum.report.markup import Child, Html, element, joined, lines, table
@@ -25,7 +27,7 @@ STANDINGS = {
     "interim": "the planned seeds are not all in",
 }
 MOST_REASONS = 3
-_HEAD = ["Claim", "Prediction", "Estimate", "Seeds", "Verdict"]
+_HEAD = ["Claim", "Prediction, and the estimate with its interval", "Seeds", "Verdict"]
 
 
 def answer(study: Study, verdicts: Sequence[Verdict]) -> str:
@@ -65,7 +67,7 @@ def _contradiction(verdict: Verdict) -> Html:
             "li",
             f"{_what(part)}: {written(part.estimate)} "
             f"{interval_text(part.low, part.high)}, where the claim needs "
-            f"{part.region.describe()}.",
+            f"{typeset(part.region.describe())}.",
         )
         for part in verdict.parts
         if part.word == "refuted"
@@ -83,8 +85,7 @@ def verdict_table(verdicts: Sequence[Verdict]) -> Html:
     if not verdicts:
         return element("p", "No claim has been judged on these rows.", class_="note")
     rows: list[list[Child]] = [
-        [_claim(v), _predictions(v), _estimates(v), _seeds(v), _word(v)]
-        for v in verdicts
+        [_claim(v), _parts(v), _seeds(v), _word(v)] for v in verdicts
     ]
     level = 1 - min(1 - part.level for v in verdicts for part in v.parts)
     caption = (
@@ -134,66 +135,84 @@ def _claim(verdict: Verdict) -> Html:
     )
 
 
-def _predictions(verdict: Verdict) -> Html:
-    return _each_part(
-        verdict,
-        lambda part: lines(
-            _what(part),
-            element("strong", _region(part)),
+def _parts(verdict: Verdict) -> Html:
+    """What was predicted and what came of it, the words that all parts share once."""
+    parts = verdict.parts
+    same = len({_quantity(part) for part in parts}) == 1
+    regions = {part.region for part in parts}
+    shared = _shared_where(parts)
+    predicted = f"predicted: {_region(parts[0])}" if len(regions) == 1 else None
+    rivals = [typeset(f"or {r.name}: {r.describe()}") for r in verdict.claim.rivals]
+    return joined(
+        element("div", _quantity(parts[0])) if same else None,
+        element("div", conditions_text(shared), class_="small") if shared else None,
+        element("div", element("strong", predicted)) if predicted else None,
+        *(element("div", text, class_="small") for text in rivals),
+        *(
+            _part(part, quantity=not same, region=not predicted, shared=shared)
+            for part in parts
         ),
-        rivals=verdict,
     )
+
+
+def _part(
+    part: PartVerdict, *, quantity: bool, region: bool, shared: Mapping[str, Any]
+) -> Html:
+    own = {k: v for k, v in part.estimand.where.items() if k not in shared}
+    words = lines(
+        _quantity(part) if quantity else None,
+        conditions_text(own) or None,
+        element("strong", _region(part)) if region else None,
+    )
+    symbol = element(
+        "span", SYMBOLS[part.word], class_=f"mark {part.word}", title=part.word
+    )
+    figures = joined(
+        symbol,
+        " ",
+        element("span", written(part.estimate, digits=3), class_="figure estimate"),
+        " ",
+        element("span", interval_text(part.low, part.high), class_="figure"),
+    )
+    return element(
+        "div", element("div", words), element("div", figures, bar(part)), class_="part"
+    )
+
+
+def _shared_where(parts: Sequence[PartVerdict]) -> dict[str, Any]:
+    """The conditions that all parts of a claim have in common."""
+    first = parts[0].estimand.where
+    return {
+        name: levels
+        for name, levels in first.items()
+        if all(part.estimand.where.get(name) == levels for part in parts)
+    }
 
 
 def _region(part: PartVerdict) -> str:
     named = f"{part.region.name}: " if part.region.name else ""
-    return f"{named}{part.region.describe()}"
+    return typeset(f"{named}{part.region.describe()}")
 
 
 def _what(part: PartVerdict) -> str:
     """The quantity of one part in words, with the cells it speaks of."""
+    where = conditions_text(part.estimand.where)
+    return f"{_quantity(part)} ({where})" if where else _quantity(part)
+
+
+def _quantity(part: PartVerdict) -> str:
+    """What one part asks about, without the cells it speaks of."""
     e = part.estimand
     name = number_name(e.number)
-    where = f", at {conditions_text(e.where)}" if e.where else ""
     if e.contrast and e.factor is not None:
         sign = "minus" if e.kind == "paired_difference" else "divided by"
         treated, control = (level_label(e.factor, v) for v in (e.treated, e.control))
-        arms = f"{factor_name(e.factor)} {treated} {sign} {control}"
-        return f"{name}, {arms}{where}"
+        return f"{name}, {factor_name(e.factor)} {treated} {sign} {control}"
     if e.kind == "slope":
-        return f"slope of {name} along {factor_name(str(e.factor))}{where}"
+        return f"slope of {name} along {factor_name(str(e.factor))}"
     if e.kind == "proportion" and e.region is not None:
-        return f"share of seeds whose {name} is {e.region.describe()}{where}"
-    return f"{name}{where}"
-
-
-def _estimates(verdict: Verdict) -> Html:
-    return _each_part(
-        verdict,
-        lambda part: lines(
-            joined(
-                element("strong", written(part.estimate), class_="figure"),
-                " ",
-                element("span", interval_text(part.low, part.high), class_="figure"),
-            ),
-            bar(part),
-        ),
-    )
-
-
-def _each_part(
-    verdict: Verdict,
-    show: Callable[[PartVerdict], Html],
-    *,
-    rivals: Verdict | None = None,
-) -> Html:
-    shown: list[Child] = [
-        element("div", show(part), class_="part") for part in verdict.parts
-    ]
-    for rival in rivals.claim.rivals if rivals else ():
-        text = f"{rival.name}: {rival.describe()}"
-        shown.append(element("div", f"or else {text}", class_="part small"))
-    return joined(*shown)
+        return f"share of seeds whose {name} is {e.region.describe()}"
+    return name
 
 
 def _seeds(verdict: Verdict) -> Html:
@@ -224,7 +243,7 @@ def _word(verdict: Verdict) -> Html:
 
 def _reasons(reasons: Sequence[str]) -> Html | None:
     """Why a claim is undecided: a few reasons as they are, many folded away."""
-    shown = [element("div", reason, class_="small") for reason in reasons]
+    shown = [element("div", typeset(reason), class_="small") for reason in reasons]
     if len(shown) <= MOST_REASONS:
         return joined(*shown)
     return element(

@@ -7,6 +7,7 @@ const VIRIDIS = ["#440154", "#482878", "#3e4989", "#31688e", "#26828e", "#1f9e89
 const CIVIDIS = ["#00224e", "#123570", "#3b496c", "#575d6d", "#707173", "#8a8678", "#a59c74", "#c3b369", "#e1cc55", "#fee838"];
 const SYMBOLS = ["circle", "square", "diamond", "triangle-up", "cross", "x", "star", "hexagon"];
 const SETTINGS = { responsive: true, displaylogo: false, modeBarButtons: [["toImage"]], scrollZoom: false };
+const QUIET = { responsive: true, displayModeBar: false, scrollZoom: false };
 const state = { number: page.first, mode: "value", at: page.axes.map(() => 0), cell: null };
 
 /** A node with properties and children; text is always text. */
@@ -83,6 +84,7 @@ function themed(layout) {
   }
   out.legend = Object.assign({}, layout.legend, { bgcolor: "rgba(0,0,0,0)" });
   out.dragmode = false;
+  out.modebar = { bgcolor: "rgba(0,0,0,0)", color: css("--faint"), activecolor: css("--ink") };
   return out;
 }
 

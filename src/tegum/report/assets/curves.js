@@ -122,6 +122,7 @@ function drawCurves() {
   block.replaceChildren();
   const name = numberOf(state.number).name + (state.mode === "change" ? `, change from ${axis.name} ${axis.labels[page.control]}` : "");
   byId("curves-title").textContent = `${name[0].toUpperCase()}${name.slice(1)} against ${axis.name}`;
+  const charts = panels.map((panel) => panelFigure(block, panel, 360));
   panels.forEach((panel, p) => {
     const faint = [], bands = [], medians = [], gaps = [];
     lines.forEach((_, k) => {
@@ -134,7 +135,7 @@ function drawCurves() {
     const unit = numberOf(state.number).unit;
     const title = { text: plain(`${numberOf(state.number).name}${state.mode === "change" ? ", change" : ""}`) + `<br><sub>${plain(unit)}</sub>`, standoff: 6 };
     const layout = { margin: { l: 62, r: 10, t: 8, b: 50 }, hovermode: "closest", xaxis: axisLayout(axis), yaxis: { title, range: range.slice(), zeroline: state.mode === "change", showline: true, ticks: "outside", ticklen: 4 } };
-    const chart = panelFigure(block, panel, 360);
+    const chart = charts[p];
     Plotly.newPlot(chart, [...faint, ...bands, ...medians, ...gaps], themed(layout), SETTINGS);
     chart.on("plotly_click", (event) => { const k = event.points[0].customdata; if (typeof k === "number") showCell(k); });
   });

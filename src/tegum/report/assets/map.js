@@ -39,7 +39,8 @@ function chosenShape(grid) {
   for (let y = 0; y < grid.length; y += 1) {
     for (let x = 0; x < grid[y].length; x += 1) {
       if (state.cell !== null && grid[y][x] === state.cell) {
-        return [{ type: "rect", x0: x - 0.5, x1: x + 0.5, y0: y - 0.5, y1: y + 0.5, line: { color: css("--ink"), width: 3 } }];
+        const frame = { type: "rect", x0: x - 0.47, x1: x + 0.47, y0: y - 0.46, y1: y + 0.46 };
+        return [{ ...frame, line: { color: "#000000", width: 5 } }, { ...frame, line: { color: "#ffffff", width: 2 } }];
       }
     }
   }
@@ -59,11 +60,13 @@ function drawMap() {
   const axis = page.axes[page.x], other = page.y === null ? null : page.axes[page.y];
   const name = numberOf(state.number).name + (state.mode === "change" ? `, change from ${axis.name} ${axis.labels[page.control]}` : "");
   byId("map-title").textContent = `Map: ${name}${other ? ` over ${other.name} and ${axis.name}` : ` over ${axis.name}`}`;
-  panels.forEach((panel, p) => drawMapPanel(block, panel, grids[p], rows, range, scale));
+  const height = Math.max(170, 90 + 44 * rows.length);
+  const charts = panels.map((panel) => panelFigure(block, panel, height));
+  panels.forEach((panel, p) => drawMapPanel(charts[p], panel, grids[p], rows, range, scale));
   drawMapLegend(range, scale, grids.flat(2));
 }
 
-function drawMapPanel(block, panel, grid, rows, range, scale) {
+function drawMapPanel(chart, panel, grid, rows, range, scale) {
   const axis = page.axes[page.x], other = page.y === null ? null : page.axes[page.y];
   const { median } = summaryNow();
   const value = (k) => (k !== undefined && isNumber(median[k]) ? Number(median[k]) : null);
@@ -84,9 +87,8 @@ function drawMapPanel(block, panel, grid, rows, range, scale) {
     ? Object.assign(stepLayout(other, "y"), { tickvals: rows.map((_, k) => k), ticktext: rows.map((row) => plain(other.ticks[row])), range: [-0.5, rows.length - 0.5] })
     : { visible: false, range: [-0.5, 0.5] };
   const layout = { margin: { l: 50, r: 10, t: 8, b: 50 }, xaxis: stepLayout(axis, "x"), yaxis, bargap: 0, shapes: chosenShape(grid) };
-  const chart = panelFigure(block, panel, Math.max(170, 90 + 44 * rows.length));
   chart.dataset.panel = String(panel);
-  Plotly.newPlot(chart, traces, themed(layout), SETTINGS);
+  Plotly.newPlot(chart, traces, themed(layout), QUIET);
   chart.on("plotly_click", (event) => {
     const point = event.points[0];
     const k = typeof point.customdata === "number" ? point.customdata : grid[Math.round(point.y)][Math.round(point.x)];

@@ -32,19 +32,19 @@ function drawGram(parent, W) {
   Plotly.newPlot(chart, [{
     type: "heatmap", z: products, zmin: -reach, zmax: reach, colorscale: plotlyScale(diverging()), xgap: n <= 30 ? 1 : 0, ygap: n <= 30 ? 1 : 0,
     hovertemplate: "feature %{y} · feature %{x}: %{z:.3f}<extra></extra>", colorbar: { thickness: 10, len: 0.9, tickfont: { size: 10 } },
-  }], themed(layout), SETTINGS);
+  }], themed(layout), QUIET);
 }
 
-function drawNorms(parent, W, polysemanticity) {
+function drawNorms(parent, W, polysemanticity, tallest) {
   const lengths = norms(W);
   const shade = polysemanticity.map((v) => (isNumber(v) ? Number(v) : null));
   const chart = chartIn(parent, "Feature norms ‖Wᵢ‖, coloured by polysemanticity √Σⱼ≠ᵢ(Ŵᵢ·Wⱼ)²", "Bars of feature norms", 260);
-  const layout = { margin: { l: 45, r: 5, t: 8, b: 42 }, bargap: 0.15, xaxis: { title: { text: "feature i", standoff: 4 }, zeroline: false, dtick: lengths.length <= 10 ? 1 : undefined }, yaxis: { title: { text: "norm (weight)", standoff: 4 }, rangemode: "tozero", zeroline: false } };
+  const layout = { margin: { l: 45, r: 5, t: 8, b: 42 }, bargap: 0.15, xaxis: { title: { text: "feature i", standoff: 4 }, zeroline: false, dtick: lengths.length <= 10 ? 1 : undefined }, yaxis: { title: { text: "norm (weight)", standoff: 4 }, range: [0, tallest * 1.06], zeroline: false } };
   Plotly.newPlot(chart, [{
     type: "bar", x: lengths.map((_, i) => i), y: lengths,
     customdata: shade.map((v) => (v === null ? "undefined" : written(v, 3))), hovertemplate: "feature %{x}<br>norm %{y:.3f}<br>polysemanticity %{customdata}<extra></extra>",
     marker: { color: shade.map((v) => (v === null ? 0 : v)), colorscale: plotlyScale(CIVIDIS), cmin: 0, cmax: Math.max(1, ...shade.map((v) => v || 0)), colorbar: { thickness: 10, len: 0.95, tickfont: { size: 10 }, title: { text: "poly-<br>semanticity", font: { size: 10 } } }, line: { width: 1, color: css("--faint") }, pattern: { shape: shade.map((v) => (v === null ? "/" : "")) } },
-  }], themed(layout), SETTINGS);
+  }], themed(layout), QUIET);
 }
 
 /** Points turned about two axes; depth is the third coordinate. */
@@ -61,6 +61,14 @@ function directionsCaption(hidden, share) {
   if (hidden === 2) return "Feature directions Wᵢ in the plane of the two hidden units";
   if (hidden === 3) return "Feature directions Wᵢ in the space of the three hidden units; drag, or use the arrow keys, to turn it";
   return `Feature directions, projected from ${hidden} dimensions onto their two leading principal directions, which hold ${Math.round(100 * share)} % of ‖W‖²`;
+}
+
+function arrowHead(x, y, colour) {
+  const length = Math.hypot(x, y);
+  if (length < 7) return makeSvg("circle", { cx: x, cy: y, r: 2.5, fill: colour });
+  const [u, v] = [x / length, y / length];
+  const corners = [[x + 3 * u, y + 3 * v], [x - 6 * u - 4 * v, y - 6 * v + 4 * u], [x - 6 * u + 4 * v, y - 6 * v - 4 * u]];
+  return makeSvg("path", { d: `M${corners.map((c) => c.map((p) => p.toFixed(2)).join(" ")).join("L")}Z`, fill: colour });
 }
 
 function drawDirections(parent, model, hidden) {
@@ -86,7 +94,7 @@ function drawDirections(parent, model, hidden) {
       const node = makeSvg("g", { opacity });
       node.append(makeSvg("title", {}, `feature ${i}, norm ${written(Math.hypot(...points[i]), 3)}`));
       node.append(makeSvg("line", { x1: 0, y1: 0, x2: px, y2: py, stroke: colours[i] }));
-      node.append(makeSvg("circle", { cx: px, cy: py, r: 3, fill: colours[i] }));
+      node.append(arrowHead(px, py, colours[i]));
       if (points.length <= 40 && length > 14) node.append(makeSvg("text", { x: px + (px / length) * 8 - 3, y: py + (py / length) * 8 + 3 }, String(i)));
       svg.append(node);
     });
@@ -134,7 +142,7 @@ function drawLosses(parent, models) {
   const losses = traces.flatMap((t) => t.y);
   const wide = Math.max(...losses) / Math.min(...losses) >= 20;
   const layout = { margin: { l: 60, r: 10, t: 8, b: 44 }, xaxis: axis("optimiser step (log)"), yaxis: Object.assign(axis("loss (log)"), wide ? {} : { dtick: undefined, nticks: 5, exponentformat: "none" }), showlegend: traces.length > 1, legend: { x: 1, xanchor: "right", y: 1 } };
-  Plotly.newPlot(chart, traces, themed(layout), SETTINGS);
+  Plotly.newPlot(chart, traces, themed(layout), QUIET);
 }
 
 function modelNumbers(model) {
@@ -149,14 +157,12 @@ function modelNumbers(model) {
   return [list, make("details", {}, make("summary", {}, "All its numbers"), more)];
 }
 
-function drawModel(parent, title, model) {
-  const block = make("div", { className: "model" }, make("h4", {}, title));
-  block.append(make("p", { className: "note" }, `seed ${model.seed} · `, make("code", { title: model.key }, `tegum show ${model.key.slice(0, 12)}`)));
-  parent.append(block);
+function drawModel(block, title, model, tallest) {
+  block.append(make("h4", {}, title), make("p", { className: "note" }, `seed ${model.seed} · `, make("code", { title: model.key }, `tegum show ${model.key.slice(0, 12)}`)));
   if (model.W) {
     const W = unpacked(model.W);
     drawGram(block, W);
-    drawNorms(block, W, model.polysemanticity);
+    drawNorms(block, W, model.polysemanticity, tallest);
     drawDirections(block, model, W.length);
   }
   block.append(...modelNumbers(model));
@@ -196,7 +202,9 @@ function drawPanel() {
   if (best && !same) shown.push([`Best model: lowest ${ranked}`, "best", best]);
   const pair = make("div", { className: "pair" });
   panel.append(pair);
-  shown.forEach(([title, , model]) => drawModel(pair, title, model));
+  const tallest = Math.max(0.01, ...shown.flatMap(([, , model]) => (model.W ? norms(unpacked(model.W)) : [])));
+  const blocks = shown.map(() => pair.appendChild(make("div", { className: "model" })));
+  shown.forEach(([title, , model], k) => drawModel(blocks[k], title, model, tallest));
   drawLosses(panel, shown.map(([, name, model]) => [name, model]));
   if (page.left_out) panel.append(make("p", { className: "note" }, `To keep the page light, ${page.left_out} models are shown without their weights; tegum show prints them.`));
 }
