@@ -34,7 +34,7 @@ FACTORS = (
 
 @dataclass(frozen=True)
 class Tiny:
-    """`W` is a random matrix plus `rate`; some rows diverge, some can be made to fail."""
+    """`W` is a random matrix plus `rate`; rows can be made to diverge or to fail."""
 
     name: str = "tiny"
     law: int = 1

@@ -61,7 +61,8 @@ def judge(
     look = _look(registry, asked, made=made, planned=planned)
     alpha = study.alpha_of(design)
     planned_seeds = study.planned_seeds(design)
-    whole = bool(made[planned].all())
+    there = {key for key, is_made in zip(selection.keys, made, strict=True) if is_made}
+    whole = selection.planned <= there
     measures = study.measures
     verdicts = claims.judge(
         study.claims_of(design),

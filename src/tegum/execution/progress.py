@@ -7,6 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
+TELL_SECONDS = 0.1
+"""A progress bar needs no more than ten looks a second."""
+
 Phase = Literal["train", "measure"]
 
 
@@ -42,12 +45,14 @@ class Meter:
     work: float
     tell: Tell | None
     started: float = field(default_factory=time.monotonic)
+    told: float = 0.0
 
     def show(self, *, rows: float, work: float) -> None:
         """Tell that so many rows and so much work are done."""
-        if self.tell is None:
+        now = time.monotonic()
+        if self.tell is None or (now - self.told < TELL_SECONDS and rows < self.total):
             return
-        elapsed = time.monotonic() - self.started
+        self.told, elapsed = now, now - self.started
         rate = rows / elapsed if elapsed > 0 else 0.0
         left = elapsed * (self.work - work) / work if work > 0 else None
         self.tell(Progress(self.phase, rows, self.total, rate, left))

@@ -80,6 +80,7 @@ def execute(
     selection = _checked(study, design, seeds=seeds, where=where)
     count = _workers(workers)
     memory = _memory_bytes(memory_bytes)
+    store.sweep()
     store.register(
         {
             "kind": "registration",

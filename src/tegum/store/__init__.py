@@ -7,7 +7,7 @@ registry.jsonl registrations and every verdict, append-only
 store.json     the format's version
 """
 
-from tegum.store.keys import artifact_digest as artifact_digest
+from tegum.store.artifacts import artifact_digest as artifact_digest
 from tegum.store.keys import canonical_json as canonical_json
 from tegum.store.keys import measure_key as measure_key
 from tegum.store.keys import model_key as model_key

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tegum.arrays import Artifact
 from tegum.design import REQUIRED, Row
 
 if TYPE_CHECKING:
@@ -125,14 +124,3 @@ def measure_key(key: str, measure: Measure) -> str:
         }
     )
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-def artifact_digest(artifact: Artifact) -> str:
-    """The SHA-256 of an artifact's arrays: names, types, shapes and bits."""
-    digest = hashlib.sha256()
-    for name in sorted(artifact.arrays):
-        array = np.ascontiguousarray(artifact.arrays[name])
-        shape = artifact.arrays[name].shape
-        digest.update(f"{name}\0{array.dtype.str}\0{shape}\0".encode())
-        digest.update(array.tobytes())
-    return digest.hexdigest()

@@ -19,6 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tegum.design import Value
+from tegum.store.keys import EXACT_INTEGERS
 from tegum.store.places import Damaged, Place, StoreError
 
 ROW_SCHEMA = pa.schema(
@@ -82,6 +83,8 @@ def read_parts(
     for name in place.names(kind):
         try:
             tables.append(_read_part(place.read(kind, name), name, schema=schema))
+        except FileNotFoundError:
+            continue
         except Damaged as damage:
             place.set_aside(kind, name, str(damage))
         else:
@@ -92,9 +95,14 @@ def read_parts(
 def _read_part(data: bytes, name: str, *, schema: pa.Schema) -> pa.Table:
     if not name.endswith(f"-{_checksum(data)}.parquet"):
         raise Damaged("its bytes do not have the checksum in its name")
-    table = pq.read_table(io.BytesIO(data))
-    if not set(schema.names) <= set(table.column_names):
-        raise Damaged("it lacks columns that every part has")
+    try:
+        table = pq.read_table(io.BytesIO(data))
+    except (pa.ArrowException, OSError) as error:
+        raise Damaged(str(error)) from None
+    for column in schema:
+        position = table.schema.get_field_index(column.name)
+        if position < 0 or table.schema.field(position).type != column.type:
+            raise Damaged(f"it has no column `{column.name}` of type {column.type}")
     return table
 
 
@@ -116,10 +124,22 @@ def concatenated(tables: Sequence[pa.Table]) -> pa.Table:
     mixed = {
         name
         for name, found in types.items()
-        if len(found) > 1 and found != {pa.int64(), pa.float64()}
+        if len(found) > 1
+        and not (found == {pa.int64(), pa.float64()} and _exact(tables, name))
     }
     as_text = [_with_text(table, mixed) for table in tables] if mixed else tables
     return pa.concat_tables(as_text, promote_options="permissive")
+
+
+def _exact(tables: Iterable[pa.Table], name: str) -> bool:
+    """Whether every whole number of a column is a float too."""
+    return all(
+        abs(value) <= EXACT_INTEGERS
+        for table in tables
+        if name in table.column_names and table.schema.field(name).type == pa.int64()
+        for value in table[name].unique().to_pylist()
+        if value is not None
+    )
 
 
 def _with_text(table: pa.Table, names: set[str]) -> pa.Table:
@@ -152,7 +172,7 @@ def factor_columns(rows: Sequence[Mapping[str, Value]]) -> dict[str, pa.Array]:
 
 def _scalar_column(values: list[Any]) -> pa.Array:
     kinds = {type(value) for value in values if value is not None}
-    if kinds == {int, float}:
+    if kinds == {int, float} and all(float(v) == v for v in values if v is not None):
         values = [None if value is None else float(value) for value in values]
     elif len(kinds) > 1:
         values = [_text_or_null(value) for value in values]

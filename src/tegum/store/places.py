@@ -218,6 +218,8 @@ class Memory:
     def read(self, kind: str, name: str) -> bytes:
         """The bytes of one file."""
         with self.lock:
+            if (kind, name) not in self.files:
+                raise FileNotFoundError(f"{kind}/{name}")
             return self.files[kind, name]
 
     def arrays(self, name: str, models: list[str]) -> Iterator[dict[str, np.ndarray]]:

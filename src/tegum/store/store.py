@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import datetime
 import json
 import re
@@ -18,10 +17,13 @@ import safetensors.numpy
 
 from tegum.arrays import Artifact
 from tegum.design import Row
-from tegum.store.keys import artifact_digest, canonical_json, measure_key, model_keys
+from tegum.store.artifacts import artifact_digest, check_arrays
+from tegum.store.format import MARK, make, require_readable
+from tegum.store.keys import canonical_json, measure_key, model_keys
 from tegum.store.parts import (
     MEASURE_SCHEMA,
     ROW_SCHEMA,
+    concatenated,
     factor_columns,
     file_stem,
     first_copies,
@@ -32,17 +34,14 @@ from tegum.store.parts import (
 )
 from tegum.store.places import Damaged, Folder, Memory, Place, StoreError
 from tegum.store.provenance import Provenance
+from tegum.store.registry import identity, records_of
 
 if TYPE_CHECKING:
     from tegum.measures.facts import Measure
     from tegum.study import Subject
 
-FORMAT, VERSION = "tegum-store", 1
-MARK = "store.json"
 ARTIFACT_FILE = re.compile(r"[0-9A-Za-z][0-9A-Za-z_-]*\.safetensors")
 MEASURE_NAME = re.compile(r"[0-9A-Za-z][0-9A-Za-z_.-]*")
-NOT_IDENTITY = ("at", "tegum_version", "commit")
-"""What a registry line may differ in and still say the same."""
 
 
 @dataclass(frozen=True)
@@ -79,9 +78,9 @@ class Store:
                     f"there is no store at {root}; run a study first, or give the "
                     "path of one"
                 ) from None
-            _make(root)
+            make(root)
             return cls(Folder(root))
-        _check_format(text, root)
+        require_readable(text, root)
         return cls(Folder(root))
 
     @classmethod
@@ -106,17 +105,28 @@ class Store:
         with self.place.reading():
             table, _ = read_parts(self.place, "rows", schema=ROW_SCHEMA)
             there = set(self.place.names("artifacts"))
-        files = table["artifact_file"].unique().to_pylist()
-        for name in files:
+        return self._first_copies(table, there)
+
+    def _first_copies(self, table: pa.Table, there: set[str]) -> pa.Table:
+        for name in table["artifact_file"].unique().to_pylist():
             if not (isinstance(name, str) and ARTIFACT_FILE.fullmatch(name)):
                 raise StoreError(
                     f"a row names the artifact file {name!r}, which is no file name "
                     "of a store; nothing was opened; remove the part that says so"
                 )
-        existing = np.array(
-            [name in there for name in table["artifact_file"].to_pylist()], dtype=bool
-        )
+        files = table["artifact_file"].to_pylist()
+        existing = np.array([name in there for name in files], dtype=bool)
         return first_copies(table, existing=existing, what=self._what)
+
+    def _without_copies(self, table: pa.Table) -> pa.Table:
+        """Rows once each; one whose artifact is gone stays, for when it was first."""
+        first = self._first_copies(table, set(self.place.names("artifacts")))
+        here = set(first["key"].to_pylist())
+        gone = [key not in here for key in table["key"].to_pylist()]
+        return concatenated([first, table.filter(pa.array(gone, pa.bool_()))])
+
+    def _joined(self, table: pa.Table) -> pa.Table:
+        return merged_numbers(table, what=self._what)
 
     def numbers(self, measure: Measure | str) -> pa.Table:
         """One row for each measurement: `model_key`, then a column for each number.
@@ -206,12 +216,15 @@ class Store:
 
         Raises:
             StoreError: the store can not be written; none of the rows is in it then.
+            ValueError: an artifact with an array that has no numbers.
         """
         if not rows:
             return []
+        for row, artifact in zip(rows, artifacts, strict=True):
+            check_arrays(row, artifact)
         keys = model_keys(subject, rows)
         arrays = {
-            f"{key}/{name}": np.ascontiguousarray(array)
+            f"{key}/{name}": np.asarray(array, order="C")
             for key, artifact in zip(keys, artifacts, strict=True)
             for name, array in artifact.arrays.items()
         }
@@ -236,7 +249,11 @@ class Store:
         table = pa.table({n: pa.array(columns[n], t) for n, t in _types(ROW_SCHEMA)})
         for factor, column in factor_columns(rows).items():
             table = table.append_column(factor, column)
-        write_part(self.place, "rows", table)
+        try:
+            write_part(self.place, "rows", table)
+        except StoreError:
+            self.place.delete("artifacts", name)
+            raise
         return keys
 
     def add_numbers(
@@ -277,10 +294,10 @@ class Store:
         Raises:
             StoreError: the registry can not be written; it is as it was before.
         """
-        identity = _identity(record)
+        same = identity(record)
 
         def line_after(lines: list[str]) -> str | None:
-            if any(_identity(said) == identity for said in _records(lines)):
+            if any(identity(said) == same for said in records_of(lines)):
                 return None
             stamp = {"at": _now().isoformat(timespec="seconds")}
             stamp |= Provenance.of_tegum().for_registry()
@@ -292,11 +309,15 @@ class Store:
 
     def registry(self) -> list[dict[str, Any]]:
         """Every record of the registry in order, each with its `line`, from 0."""
-        return _records(self.place.lines())
+        return records_of(self.place.lines())
 
     def registry_length(self) -> int:
         """How many lines the registry has: the place at which a row made now stands."""
         return len(self.place.lines())
+
+    def sweep(self) -> None:
+        """Remove temporary files that processes left behind when they were killed."""
+        self.place.sweep()
 
     def compact(self) -> int:
         """Merge small parts, so that the store opens fast; returns how many were.
@@ -310,12 +331,13 @@ class Store:
         kinds |= {_folder(name): MEASURE_SCHEMA for name in self.measures()}
         merged = 0
         with self.place.merging():
-            self.place.sweep()
+            self.sweep()
             for kind, schema in kinds.items():
                 table, parts = read_parts(self.place, kind, schema=schema)
                 if len(parts) < 2:
                     continue
-                written = write_part(self.place, kind, table)
+                single = self._without_copies if kind == "rows" else self._joined
+                written = write_part(self.place, kind, single(table))
                 for part in set(parts) - {written}:
                     self.place.delete(kind, part)
                 merged += len(parts)
@@ -355,44 +377,6 @@ class Store:
         return "this store" if self.path is None else str(self.path)
 
 
-def _make(root: Path) -> None:
-    mark = {"format": FORMAT, "version": VERSION}
-    mark |= {"written_by": f"tegum {Provenance.of_tegum().tegum_version}"}
-    if root.exists() and any(not p.name.startswith(".") for p in root.iterdir()):
-        with contextlib.suppress(FileNotFoundError):
-            # Another process may have made the store since we looked.
-            _check_format((root / MARK).read_text(encoding="utf-8"), root)
-            return
-        raise StoreError(
-            f"{root} holds files that are not a store's; give an empty or a new "
-            "directory"
-        )
-    place = Folder(root)
-    place.write(".", MARK, (json.dumps(mark, indent=1) + "\n").encode())
-    with place.merging():
-        pass
-
-
-def _check_format(text: str, root: Path) -> None:
-    try:
-        mark = json.loads(text)
-        version = int(mark["version"])
-        ours = mark["format"] == FORMAT
-    except (ValueError, KeyError, TypeError):
-        ours, version, mark = False, 0, {}
-    if not ours:
-        raise StoreError(
-            f"{root / MARK} does not say that this is a store of tegum; give another "
-            "directory, or put the file back"
-        )
-    if version > VERSION:
-        raise StoreError(
-            f"{root} was written by {mark.get('written_by', 'a newer tegum')} in the "
-            f"store format {version}, and this tegum reads formats up to {VERSION}; "
-            "install a newer tegum"
-        )
-
-
 def _folder(measure: str) -> str:
     if not MEASURE_NAME.fullmatch(measure):
         raise ValueError(
@@ -408,20 +392,3 @@ def _types(schema: pa.Schema) -> list[tuple[str, pa.DataType]]:
 
 def _now() -> datetime.datetime:
     return datetime.datetime.now(datetime.UTC)
-
-
-def _records(lines: Sequence[str]) -> list[dict[str, Any]]:
-    records = []
-    for position, line in enumerate(lines):
-        try:
-            record = json.loads(line)
-        except json.JSONDecodeError:
-            continue
-        if isinstance(record, dict):
-            records.append(record | {"line": position})
-    return records
-
-
-def _identity(record: Mapping[str, Any]) -> str:
-    said = {n: v for n, v in record.items() if n not in (*NOT_IDENTITY, "line")}
-    return json.dumps(said, sort_keys=True, separators=(",", ":"))
