@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 
 from measures.arrangements import SEEDS, crowded, weights
-from tegum.measures import ALL, interference, represented
+from tegum.measures import interference, represented
 from tegum.measures.frame import Frame
+from tegum.measures.geometry_facts import GEOMETRY_FACTS as ALL
 from tegum.measures.transformations import TRANSFORMATIONS
 
 FACTS = {fact.name: fact for fact in ALL}

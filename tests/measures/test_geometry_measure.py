@@ -8,9 +8,10 @@ import pytest
 
 from measures.arrangements import crowded
 from tegum.arrays import Artifact
-from tegum.measures import ALL, GEOMETRY, Measure
+from tegum.measures import GEOMETRY, Measure
 from tegum.measures import geometry as functions
 from tegum.measures.geometry import relative_noise_variance
+from tegum.measures.geometry_facts import GEOMETRY_FACTS as ALL
 from tegum.theory.packings import POLYTOPES, harmonic_frame
 
 FACTS = {fact.name: fact for fact in ALL}

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 
 from measures.arrangements import weights
-from tegum.measures import ALL
+from tegum.measures.geometry_facts import GEOMETRY_FACTS as ALL
 
 
 def dot(W, i, j):

@@ -1,6 +1,12 @@
 """Measures: pure functions from arrays to numbers, each with its declared facts."""
 
-from tegum.measures.catalogue import ALL as ALL
 from tegum.measures.facts import Fact as Fact
 from tegum.measures.facts import Measure as Measure
 from tegum.measures.geometry import GEOMETRY as GEOMETRY
+from tegum.measures.geometry_facts import GEOMETRY_FACTS
+
+ALL: tuple[Fact, ...] = GEOMETRY_FACTS
+"""The facts of every quantity that tegum measures."""
+
+MEASURES: tuple[Measure, ...] = (GEOMETRY,)
+"""What a study can ask of a model by name."""

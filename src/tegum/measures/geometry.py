@@ -1,7 +1,7 @@
 """The measures of feature geometry, and the numbers that a study asks of each model.
 
 The functions stand in `measures.interference` and `measures.represented`, what is
-known of each in `measures.catalogue`.
+known of each in `measures.geometry_facts`.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from typing import Any
 
 from tegum.arrays import Artifact
 from tegum.design import Row
-from tegum.measures.catalogue import ALL
 from tegum.measures.facts import Measure
 from tegum.measures.frame import Frame
+from tegum.measures.geometry_facts import GEOMETRY_FACTS
 from tegum.measures.interference import (
     effective_norm_squared,
     feature_norms,
@@ -48,7 +48,7 @@ from tegum.measures.represented import (
     represented_welch_excess,
 )
 
-FACTS = {fact.name: fact for fact in ALL}
+FACTS = {fact.name: fact for fact in GEOMETRY_FACTS}
 
 NUMBERS = (
     "total_interference",

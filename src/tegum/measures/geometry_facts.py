@@ -65,7 +65,7 @@ def _fact(
     )
 
 
-ALL: tuple[Fact, ...] = (
+GEOMETRY_FACTS: tuple[Fact, ...] = (
     _fact(
         interference.feature_norms,
         "how strongly each feature is written into the hidden layer",
@@ -74,7 +74,7 @@ ALL: tuple[Fact, ...] = (
         TOY_MODELS,
         changed_by={SCALE, SCALE_ONE},
         per="feature",
-        aliases=("feature strength", "embedding norm"),
+        aliases=("feature norm",),
     ),
     _fact(
         interference.mean_norm_squared,
@@ -103,7 +103,7 @@ ALL: tuple[Fact, ...] = (
         changed_by={SCALE, SCALE_ONE, TURN_ONE, FLIP_FEATURE},
         per="pair of features",
         undefined_when=NO_DIRECTION,
-        aliases=("normalised off-diagonal of W^T W",),
+        aliases=("interference of j on i", "normalised W^T W without its diagonal"),
     ),
     _fact(
         interference.superposition,
@@ -114,7 +114,7 @@ ALL: tuple[Fact, ...] = (
         changed_by={SCALE, SCALE_ONE, TURN_ONE},
         per="feature",
         undefined_when=NO_DIRECTION,
-        aliases=("superposition of a feature", "squared polysemanticity"),
+        aliases=("superposition of a feature", "polysemanticity squared"),
     ),
     _fact(
         interference.mean_superposition,
@@ -134,7 +134,7 @@ ALL: tuple[Fact, ...] = (
         changed_by={SCALE, SCALE_ONE, TURN_ONE},
         per="feature",
         undefined_when=NO_DIRECTION,
-        aliases=("root of superposition", "norm of the interference row"),
+        aliases=("polysemanticity of a feature", "root of superposition"),
     ),
     _fact(
         interference.net_interference,
@@ -146,7 +146,7 @@ ALL: tuple[Fact, ...] = (
         per="feature",
         undefined_when=NO_DIRECTION,
         arguments={"feature_probability": 0.1},
-        aliases=("density-weighted interference",),
+        aliases=("interference weighted by density",),
     ),
     _fact(
         interference.total_interference,
@@ -155,7 +155,7 @@ ALL: tuple[Fact, ...] = (
         "weight^4",
         TOY_MODELS,
         changed_by={SCALE, SCALE_ONE, TURN_ONE},
-        aliases=("interference loss", "off-diagonal energy of W^T W"),
+        aliases=("interference term", "frame potential less its diagonal"),
     ),
     _fact(
         interference.relative_interference,
@@ -174,7 +174,7 @@ ALL: tuple[Fact, ...] = (
         WELCH,
         changed_by={SCALE_ONE, TURN_ONE, IDLE_UNIT},
         undefined_when=NO_WEIGHTS,
-        aliases=("excess over the Welch bound", "relative excess frame potential"),
+        aliases=("excess over the Welch bound",),
     ),
     _fact(
         interference.packing_excess,
@@ -204,7 +204,6 @@ ALL: tuple[Fact, ...] = (
         TOY_MODELS,
         changed_by={TURN_ONE},
         undefined_when=NO_WEIGHTS,
-        aliases=("mean squared coherence, summed over partners",),
     ),
     _fact(
         interference.overlap_excess,
@@ -224,7 +223,7 @@ ALL: tuple[Fact, ...] = (
         range=(0.0, 1.0),
         changed_by={SCALE_ONE, TURN_ONE},
         per="feature",
-        aliases=("D_i", "capacity C_i"),
+        aliases=("D_i", "capacity C_i", "dimensionality"),
     ),
     _fact(
         represented.dimensionality_sum_per_hidden,
@@ -234,7 +233,7 @@ ALL: tuple[Fact, ...] = (
         SCHERLIS,
         range=(0.0, 1.0),
         changed_by={SCALE_ONE, TURN_ONE, IDLE_UNIT},
-        aliases=("total capacity per dimension",),
+        aliases=("total capacity, by dimension",),
     ),
     _fact(
         represented.dimensions_per_feature,
@@ -255,7 +254,7 @@ ALL: tuple[Fact, ...] = (
         range=(0.0, 1.0),
         changed_by={SCALE_ONE, TURN_ONE},
         per="feature",
-        aliases=("squared correlation of x_i with W_i . h", "feature fidelity"),
+        aliases=("R2_i", "squared correlation of x_i with W_i . h"),
     ),
     _fact(
         represented.features_represented,
@@ -279,7 +278,7 @@ ALL: tuple[Fact, ...] = (
         resolution=1.0,
         arguments={"noise_variance": 1.0},
         undefined_when=f"the noise is additive, or {NOT_FINITE}",
-        aliases=("noise-corrected count",),
+        aliases=("number of features", "noise-corrected count"),
     ),
     _fact(
         represented.features_by_norm,
@@ -290,7 +289,7 @@ ALL: tuple[Fact, ...] = (
         changed_by={SCALE, SCALE_ONE},
         selects=True,
         resolution=1.0,
-        aliases=("features learned", "fixed-norm count"),
+        aliases=("features learned", "number of features", "fixed-norm count"),
     ),
     _fact(
         represented.features_by_frobenius,
@@ -299,7 +298,7 @@ ALL: tuple[Fact, ...] = (
         WEIGHT_SQUARED,
         TOY_MODELS,
         changed_by={SCALE, SCALE_ONE},
-        aliases=("features learned", "squared Frobenius norm"),
+        aliases=("features learned", "number of features", "squared Frobenius norm"),
     ),
     _fact(
         represented.represented_welch_excess,
@@ -321,7 +320,7 @@ ALL: tuple[Fact, ...] = (
         changed_by={ROTATE, TURN_ONE},
         per="feature",
         undefined_when=NO_DIRECTION,
-        aliases=("PR_i", "effective number of units", "inverse Herfindahl index"),
+        aliases=("PR_i", "effective number of units", "inverse participation ratio"),
     ),
     _fact(
         represented.mean_participation_ratio,
