@@ -8,7 +8,6 @@ grows, line by line.
 from __future__ import annotations
 
 import contextlib
-import errno
 import fcntl
 import os
 import secrets
@@ -192,8 +191,8 @@ class Folder:
             torn = bool(before) and not before.endswith(b"\n")
             data = ("\n" * torn + line + "\n").encode()
             try:
-                if os.write(descriptor, data) != len(data):
-                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+                while data:  # once, but for a disk that is about to be full
+                    data = data[os.write(descriptor, data) :]
                 os.fsync(descriptor)
             except OSError as error:
                 os.ftruncate(descriptor, len(before))
