@@ -1,5 +1,6 @@
-"""Executing a study: only what is missing is made, and what raises loses nothing else."""
+"""Executing a study: what is missing is made, and what raises loses nothing else."""
 
+import csv
 import os
 import signal
 import threading
@@ -194,9 +195,7 @@ def test_a_measure_that_returns_the_wrong_thing_is_reported(store, returned):
 
 def test_rows_that_can_not_be_trained_are_named_and_the_others_kept(store):
     failing = Tiny(failing_rate=0.5)
-    with pytest.raises(
-        RowsFailed, match=r"8 of 16 rows.*no model at rate 0\.5"
-    ) as raised:
+    with pytest.raises(RowsFailed, match=r"(?s)8 of 16 rows.*at rate 0\.5") as raised:
         execute(study_of(failing), store)
     assert len(raised.value.errors) == 8
     results = load(STUDY, store)
@@ -465,9 +464,8 @@ def test_results_become_tables(store, tmp_path):
     assert frame["profile"].tolist()[3] == (1.0, 2.0, 3.0)
     assert frame["one"].dtype == np.float64
     results.write(tmp_path / "table.csv")
-    text = (tmp_path / "table.csv").read_text().splitlines()
-    column = text[0].split(",").index('"one"') - len(text[0].split(","))
-    assert [line.split(",")[column] for line in text[1:4]] == ["", "nan", "1.5"]
+    with open(tmp_path / "table.csv", newline="") as file:
+        assert [row["one"] for row in csv.DictReader(file)] == ["", "nan", "1.5"] * 2
     results.write(tmp_path / "table.parquet")
     again = pandas.read_parquet(tmp_path / "table.parquet")
     assert again["profile_vector"][3].tolist() == [1.0, 2.0, 3.0]
