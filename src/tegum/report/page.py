@@ -121,6 +121,7 @@ def page_model(
             measured[name],
             layout,
             resolution=measure.resolution_of(name),
+            declared_range=measure.range_of(name),
         )
         for measure in study.measures
         for name in measure.numbers

@@ -27,6 +27,7 @@ def series(
     layout: Frame,
     *,
     resolution: float,
+    declared_range: tuple[float, float],
 ) -> dict[str, Any]:
     """One number over all cells: as it is, and as a change from the control level.
 
@@ -41,6 +42,7 @@ def series(
             measured,
             cells,
             resolution=resolution,
+            declared_range=declared_range,
         ),
         "seeds": [
             [number(float(values[row])) if measured[row] else None for row in cell.rows]
@@ -54,7 +56,14 @@ def series(
     }
     if layout.x is not None:
         changes = paired_changes(values, layout)
-        found["change"] = _summaries(changes, measured, cells, resolution=resolution)
+        widest = declared_range[1] - declared_range[0]
+        found["change"] = _summaries(
+            changes,
+            measured,
+            cells,
+            resolution=resolution,
+            declared_range=(-widest, widest),
+        )
     return found
 
 
@@ -87,16 +96,21 @@ def _summaries(
     cells: Sequence[Cell],
     *,
     resolution: float,
+    declared_range: tuple[float, float],
 ) -> Mapping[str, list[Any]]:
     """Median and interval of each sample; NaN if undefined, null if not measured."""
     rows: list[tuple[float | None, float | None, float | None]] = []
     for sample, cell in zip(samples, cells, strict=True):
         finite = sample[np.isfinite(sample)]
         if finite.size:
+            middle = float(np.median(finite))
             low, high = median_interval(
                 finite, level=POINTWISE_LEVEL, resolution=resolution
             )
-            rows.append((float(np.median(finite)), low, high))
+            if math.isfinite(high - low):
+                low = max(low, min(declared_range[0], middle))
+                high = min(high, max(declared_range[1], middle))
+            rows.append((middle, low, high))
         else:
             seen = sample.size and any(measured[row] for row in cell.rows)
             nothing = math.nan if seen else None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from tegum.claims import PartVerdict, Verdict
@@ -72,10 +72,15 @@ def _contradiction(verdict: Verdict) -> Html:
         for part in verdict.parts
         if part.word == "refuted"
     ]
-    source = f" ({verdict.claim.source})" if verdict.claim.source else ""
+    source = f" Source: {verdict.claim.source}." if verdict.claim.source else ""
     holds = f" What holds instead: {verdict.holds}." if verdict.holds else ""
     return joined(
-        element("p", pill("refuted"), f" {verdict.claim.statement}{source}.{holds}"),
+        element(
+            "p",
+            pill("refuted"),
+            f" {verdict.claim.statement}{holds}",
+            element("span", source, class_="small"),
+        ),
         element("ul", *shown),
     )
 
@@ -139,36 +144,37 @@ def _parts(verdict: Verdict) -> Html:
     """What was predicted and what came of it, the words that all parts share once."""
     parts = verdict.parts
     same = len({_quantity(part) for part in parts}) == 1
-    regions = {part.region for part in parts}
+    one_region = len({part.region for part in parts}) == 1
     shared = _shared_where(parts)
-    predicted = f"predicted: {_region(parts[0])}" if len(regions) == 1 else None
     rivals = [typeset(f"or {r.name}: {r.describe()}") for r in verdict.claim.rivals]
-    return joined(
+    heading = joined(
         element("div", _quantity(parts[0])) if same else None,
         element("div", conditions_text(shared), class_="small") if shared else None,
-        element("div", element("strong", predicted)) if predicted else None,
+        element("div", element("strong", f"predicted: {_region(parts[0])}"))
+        if one_region
+        else None,
         *(element("div", text, class_="small") for text in rivals),
-        *(
-            _part(part, quantity=not same, region=not predicted, shared=shared)
-            for part in parts
-        ),
     )
+    if len(parts) == 1:
+        return _part(parts[0], heading)
+    rows = []
+    for part in parts:
+        own = {k: v for k, v in part.estimand.where.items() if k not in shared}
+        words = lines(
+            None if same else _quantity(part),
+            conditions_text(own),
+            None if one_region else element("strong", _region(part)),
+        )
+        rows.append(_part(part, words))
+    return joined(heading, *rows)
 
 
-def _part(
-    part: PartVerdict, *, quantity: bool, region: bool, shared: Mapping[str, Any]
-) -> Html:
-    own = {k: v for k, v in part.estimand.where.items() if k not in shared}
-    words = lines(
-        _quantity(part) if quantity else None,
-        conditions_text(own) or None,
-        element("strong", _region(part)) if region else None,
-    )
-    symbol = element(
-        "span", SYMBOLS[part.word], class_=f"mark {part.word}", title=part.word
-    )
+def _part(part: PartVerdict, words: Html) -> Html:
+    """One part: its words on the left, its estimate and interval on the right."""
     figures = joined(
-        symbol,
+        element(
+            "span", SYMBOLS[part.word], class_=f"mark {part.word}", title=part.word
+        ),
         " ",
         element("span", written(part.estimate, digits=3), class_="figure estimate"),
         " ",

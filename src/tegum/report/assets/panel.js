@@ -23,9 +23,8 @@ function chartIn(parent, caption, label, height) {
   return chart;
 }
 
-function drawGram(parent, W) {
+function drawGram(parent, W, reach) {
   const products = gram(W), n = products.length;
-  const reach = Math.max(1, ...products.flat().map(Math.abs));
   const chart = chartIn(parent, "WᵀW: how feature j reads out along feature i; the diagonal is ‖Wᵢ‖²", "Heat map of W transpose W", isNarrow() ? 300 : 360);
   const axis = (name) => ({ title: { text: name, standoff: 4 }, constrain: "domain", showgrid: false, zeroline: false, ticks: "outside", dtick: n <= 10 ? 1 : undefined });
   const layout = { margin: { l: 45, r: 5, t: 8, b: 42 }, xaxis: axis("feature j"), yaxis: Object.assign(axis("feature i"), { autorange: "reversed", scaleanchor: "x" }) };
@@ -39,7 +38,7 @@ function drawNorms(parent, W, polysemanticity, tallest) {
   const lengths = norms(W);
   const shade = polysemanticity.map((v) => (isNumber(v) ? Number(v) : null));
   const chart = chartIn(parent, "Feature norms ‖Wᵢ‖, coloured by polysemanticity √Σⱼ≠ᵢ(Ŵᵢ·Wⱼ)²", "Bars of feature norms", 260);
-  const layout = { margin: { l: 45, r: 5, t: 8, b: 42 }, bargap: 0.15, xaxis: { title: { text: "feature i", standoff: 4 }, zeroline: false, dtick: lengths.length <= 10 ? 1 : undefined }, yaxis: { title: { text: "norm (weight)", standoff: 4 }, range: [0, tallest * 1.06], zeroline: false } };
+  const layout = { margin: { l: 58, r: 5, t: 8, b: 42 }, bargap: 0.15, xaxis: { title: { text: "feature i", standoff: 4 }, zeroline: false, dtick: lengths.length <= 10 ? 1 : undefined }, yaxis: { title: { text: "norm (weight)", standoff: 4 }, range: [0, tallest * 1.06], zeroline: false } };
   Plotly.newPlot(chart, [{
     type: "bar", x: lengths.map((_, i) => i), y: lengths,
     customdata: shade.map((v) => (v === null ? "undefined" : written(v, 3))), hovertemplate: "feature %{x}<br>norm %{y:.3f}<br>polysemanticity %{customdata}<extra></extra>",
@@ -157,12 +156,12 @@ function modelNumbers(model) {
   return [list, make("details", {}, make("summary", {}, "All its numbers"), more)];
 }
 
-function drawModel(block, title, model, tallest) {
+function drawModel(block, title, model, scales) {
   block.append(make("h4", {}, title), make("p", { className: "note" }, `seed ${model.seed} · `, make("code", { title: model.key }, `tegum show ${model.key.slice(0, 12)}`)));
   if (model.W) {
     const W = unpacked(model.W);
-    drawGram(block, W);
-    drawNorms(block, W, model.polysemanticity, tallest);
+    drawGram(block, W, scales.product);
+    drawNorms(block, W, model.polysemanticity, scales.norm);
     drawDirections(block, model, W.length);
   }
   block.append(...modelNumbers(model));
@@ -203,8 +202,9 @@ function drawPanel() {
   const pair = make("div", { className: "pair" });
   panel.append(pair);
   const tallest = Math.max(0.01, ...shown.flatMap(([, , model]) => (model.W ? norms(unpacked(model.W)) : [])));
+  const scales = { norm: tallest, product: tallest ** 2 };
   const blocks = shown.map(() => pair.appendChild(make("div", { className: "model" })));
-  shown.forEach(([title, , model], k) => drawModel(blocks[k], title, model, tallest));
+  shown.forEach(([title, , model], k) => drawModel(blocks[k], title, model, scales));
   drawLosses(panel, shown.map(([, name, model]) => [name, model]));
   if (page.left_out) panel.append(make("p", { className: "note" }, `To keep the page light, ${page.left_out} models are shown without their weights; tegum show prints them.`));
 }
