@@ -51,9 +51,9 @@ class Interrupted(KeyboardInterrupt):
 class Replay:
     """The engine's own minibatches and noise.
 
-    `noise` is the factor on h for dropout and multiplicative noise (1 for samples without
-    an active feature where the kernel skips them), a standard normal for additive kinds,
-    and has no units without noise.
+    `noise` is the factor on h for dropout and multiplicative noise (1 for samples
+    without an active feature where the kernel skips them), a standard normal for
+    additive kinds, and 1 without noise.
     """
 
     x: Float[ndarray, "step example feature"]
@@ -175,14 +175,30 @@ def workspace_bytes(row: Row) -> int:
     return 4 * parameters + tiles + events + transposed + 2**16
 
 
-def replay(row: Row, *, first: int, count: int, instruction_set: str = "") -> Replay:
-    """The minibatches and the noise that a row sees in steps `first` and after."""
+def measured_workspace_bytes(row: Row, *, instruction_set: str = "") -> int:
+    """What the engine takes for a row; `workspace_bytes` bounds it by a formula."""
     job = _job(row, _output_arrays(row), kernel=kernel(row))
-    m = row["n_hidden"] if row["noise"] != "none" else 0
+    return job.workspace_bytes(instruction_set)
+
+
+def replay(
+    row: Row,
+    *,
+    first: int,
+    count: int,
+    kernel_name: Kernel | None = None,
+    instruction_set: str = "",
+) -> Replay:
+    """The minibatches and the noise that a row sees in steps `first` and after.
+
+    Raises:
+        ValueError: a kernel that can not serve the row.
+    """
+    job = _job(row, _output_arrays(row), kernel=kernel_name or kernel(row))
     x = np.zeros((count, row["batch_size"], row["n_features"]), dtype=np.float32)
     noise = np.ones((count, row["batch_size"], row["n_hidden"]), dtype=np.float32)
     _engine.replay(job, first=first, x=x, noise=noise, instruction_set=instruction_set)
-    return Replay(x, noise[:, :, :m])
+    return Replay(x, noise)
 
 
 def gradients(
@@ -207,6 +223,17 @@ def gradients(
     dW, db = np.zeros_like(output["W"]), np.zeros_like(output["b"])
     _engine.gradient(job, step=step, dW=dW, db=db, instruction_set=instruction_set)
     return dW, db
+
+
+def evaluation_inputs(row: Row) -> Float[ndarray, "example feature"]:
+    """The inputs of the row's clean loss."""
+    sample = {**row, "batch_size": EVALUATION_EXAMPLES, "noise": "none", "rate": 0.0}
+    job = _job(sample, _output_arrays(row), kernel=kernel(sample), data="evaluation")
+    shape = (1, EVALUATION_EXAMPLES)
+    x = np.zeros((*shape, row["n_features"]), dtype=np.float32)
+    noise = np.ones((*shape, row["n_hidden"]), dtype=np.float32)
+    _engine.replay(job, first=0, x=x, noise=noise)
+    return x[0]
 
 
 def clean_loss(
@@ -299,7 +326,9 @@ def _output_arrays(row: Row) -> dict[str, ndarray]:
     }
 
 
-def _job(row: Row, output: dict[str, ndarray], *, kernel: Kernel) -> _engine.Job:
+def _job(
+    row: Row, output: dict[str, ndarray], *, kernel: Kernel, data: str = "data"
+) -> _engine.Job:
     return _engine.Job(
         W=output["W"],
         b=output["b"],
@@ -326,7 +355,7 @@ def _job(row: Row, output: dict[str, ndarray], *, kernel: Kernel) -> _engine.Job
         epsilon=ADAM_EPSILON,
         batch_size=row["batch_size"],
         steps=row["steps"],
-        data_key=stream_key(row["seed"], "data"),
+        data_key=stream_key(row["seed"], data),
         mask_key=stream_key(row["seed"], "mask"),
         evaluation_key=stream_key(row["seed"], "evaluation"),
         evaluation_examples=EVALUATION_EXAMPLES,
@@ -355,9 +384,11 @@ __all__ = [
     "available_instruction_sets",
     "clean_loss",
     "core_seconds",
+    "evaluation_inputs",
     "gradients",
     "instruction_set",
     "kernel",
+    "measured_workspace_bytes",
     "memory_bytes",
     "multiply_add_gflops",
     "replay",
