@@ -17,6 +17,7 @@ from tegum.statistics import (
     clopper_pearson,
     extra_look_alpha,
     fewest_seeds,
+    look_at,
     median_interval,
     order_statistic_rank,
     seeds_needed,
@@ -190,6 +191,15 @@ def test_all_looks_together_spend_alpha():
     assert spent[0] == pytest.approx(0.04)
 
 
+def test_looks_stand_at_fixed_sizes_whatever_made_one_look():
+    due = [n for n in range(100) if look_at(n, planned=10).due]
+    assert due == [10, 15, 23, 35, 53, 80]
+    assert look_at(0, planned=10) == (1, 10, False)
+    assert look_at(36, planned=10) == (5, 53, False)
+    assert look_at(1, planned=1).due
+    assert look_at(2, planned=1) == (2, 2, True)
+
+
 def test_a_family_shares_the_error():
     assert simultaneous_level(0.05, parts=10) == pytest.approx(0.995)
 
@@ -259,6 +269,7 @@ def test_planning_for_a_share_reaches_the_power_it_promises():
         (lambda: simultaneous_level(0.05, parts=0), "at least one"),
         (lambda: simultaneous_level(1.5, parts=3), r"1.5.*\(0, 1\)"),
         (lambda: extra_look_alpha(0.05, 0), "from 1"),
+        (lambda: look_at(3, planned=0), "one or more"),
         (
             lambda: seeds_needed(np.array([]), low=0, high=1, level=0.9, power=0.8),
             "no seed",

@@ -29,6 +29,14 @@ class Interval(NamedTuple):
     high: float
 
 
+class Look(NamedTuple):
+    """A look at the data: which one, at how many seeds, and whether they are in."""
+
+    number: int
+    size: int
+    due: bool
+
+
 def median_interval(
     values: Float[ndarray, " seed"],
     *,
@@ -206,6 +214,31 @@ def extra_look_alpha(alpha: float, look: int) -> float:
     if look < 1:
         raise ValueError(f"look {look}; looks count from 1, the planned one")
     return alpha * PLANNED_LOOK_SHARE * (1.0 - PLANNED_LOOK_SHARE) ** (look - 1)
+
+
+def look_at(seeds: int, *, planned: int) -> Look:
+    """The look that a number of seeds stands for, or is on the way to.
+
+    Look 1 is due at the planned seeds, and each further one at half as many again,
+    rounded up. The sizes are fixed beforehand, because an interval at n seeds keeps
+    its promise only where n was not chosen after a look at some of them.
+
+    >>> [look_at(seeds, planned=20).size for seeds in (12, 20, 21, 31, 46)]
+    [20, 20, 30, 45, 68]
+    >>> look_at(30, planned=20)
+    Look(number=2, size=30, due=True)
+
+    Raises:
+        ValueError: fewer than 0 seeds, or fewer than 1 planned.
+    """
+    if planned < 1 or seeds < 0:
+        raise ValueError(
+            f"{seeds} seeds of {planned} planned; the plan needs one or more"
+        )
+    number, size = 1, planned
+    while size < seeds:
+        number, size = number + 1, -(-size * 3 // 2)
+    return Look(number, size, seeds == size)
 
 
 def seeds_needed(
