@@ -15,6 +15,7 @@ from tegum.report.frame import Cell, Frame
 from tegum.report.labels import factor_name, level_label, number_name, plain, written
 from tegum.report.markup import Child, Html, definitions, element, joined, table
 from tegum.results import MISSING, Results
+from tegum.statistics import extra_look_alpha
 from tegum.study import Convergence, Study
 
 MOST_LISTED = 200
@@ -37,11 +38,13 @@ def _facts(
     rows = ", ".join(f"{count} {status}" for status, count in counts.most_common())
     parts = sum(len(claim.parts) for claim in study.claims_of(design))
     alpha = study.alpha_of(design)
+    planned = extra_look_alpha(alpha, 1)
     sharing = (
         f"P(any wrong supported or refuted) ≤ {plain(study.alpha)} for the whole "
         f"study. Its designs ({', '.join(study.designs)}) share it equally: this one "
-        f"has {alpha:.3g}, shared equally by the {parts} parts of its claims "
-        "(Bonferroni)."
+        f"has {alpha:.3g}. The look at the planned seeds spends {planned:.3g} of that, "
+        "equally over its claims' parts (Bonferroni), and looks at further seeds "
+        f"share the rest; there are {parts} parts."
     )
     measures = [
         f"{m.name} (version {m.version}): {', '.join(map(number_name, m.numbers))}"

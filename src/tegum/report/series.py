@@ -15,7 +15,7 @@ from jaxtyping import Bool, Float
 from numpy import ndarray
 
 from tegum.report.encode import number, numbers
-from tegum.report.frame import Cell, Frame
+from tegum.report.frame import Frame
 from tegum.statistics import median_interval
 
 POINTWISE_LEVEL = 0.95
@@ -35,32 +35,25 @@ def series(
     every seed's number in the order of the cell's seeds, `undefined` and `missing`
     how many seeds had no number and why.
     """
-    cells = layout.cells
+    rows_of = [list(cell.rows) for cell in layout.cells]
+    seeds = [
+        [number(float(values[row])) if measured[row] else None for row in rows]
+        for rows in rows_of
+    ]
     found: dict[str, Any] = {
         "value": _summaries(
-            [values[list(cell.rows)] for cell in cells],
-            measured,
-            cells,
+            [values[rows][measured[rows]] for rows in rows_of],
             resolution=resolution,
             declared_range=declared_range,
         ),
-        "seeds": [
-            [number(float(values[row])) if measured[row] else None for row in cell.rows]
-            for cell in cells
-        ],
-        "undefined": [
-            int(sum(measured[r] and math.isnan(values[r]) for r in cell.rows))
-            for cell in cells
-        ],
-        "missing": [int(sum(not measured[r] for r in cell.rows)) for cell in cells],
+        "seeds": seeds,
+        "undefined": [row.count("NaN") for row in seeds],
+        "missing": [row.count(None) for row in seeds],
     }
     if layout.x is not None:
-        changes = paired_changes(values, layout)
         widest = declared_range[1] - declared_range[0]
         found["change"] = _summaries(
-            changes,
-            measured,
-            cells,
+            paired_changes(values, measured, layout),
             resolution=resolution,
             declared_range=(-widest, widest),
         )
@@ -68,39 +61,36 @@ def series(
 
 
 def paired_changes(
-    values: Float[ndarray, " row"], layout: Frame
+    values: Float[ndarray, " row"], measured: Bool[ndarray, " row"], layout: Frame
 ) -> list[Float[ndarray, " seed"]]:
-    """For each cell, each shared seed's number minus the control cell's."""
+    """For each cell, each seed's number minus the control cell's, where both are."""
     assert layout.x is not None
     by_place = {cell.at: cell for cell in layout.cells}
     changes = []
     for cell in layout.cells:
         place = (*cell.at[: layout.x], layout.control, *cell.at[layout.x + 1 :])
         control = by_place.get(place)
-        if control is None:
-            changes.append(np.zeros(0))
-            continue
-        base = dict(zip(control.seeds, control.rows, strict=True))
+        base = dict(zip(control.seeds, control.rows, strict=True)) if control else {}
         pairs = [
             (row, base[seed])
             for seed, row in zip(cell.seeds, cell.rows, strict=True)
-            if seed in base
+            if seed in base and measured[row] and measured[base[seed]]
         ]
-        changes.append(np.array([values[a] - values[b] for a, b in pairs]))
+        here, there = np.array(pairs, dtype=np.int64).reshape(-1, 2).T
+        with np.errstate(invalid="ignore"):
+            changes.append(values[here] - values[there])
     return changes
 
 
 def _summaries(
     samples: Sequence[Float[ndarray, " seed"]],
-    measured: Bool[ndarray, " row"],
-    cells: Sequence[Cell],
     *,
     resolution: float,
     declared_range: tuple[float, float],
 ) -> Mapping[str, list[Any]]:
     """Median and interval of each sample; NaN if undefined, null if not measured."""
     rows: list[tuple[float | None, float | None, float | None]] = []
-    for sample, cell in zip(samples, cells, strict=True):
+    for sample in samples:
         finite = sample[np.isfinite(sample)]
         if finite.size:
             middle = float(np.median(finite))
@@ -112,8 +102,7 @@ def _summaries(
                 high = min(high, max(declared_range[1], middle))
             rows.append((middle, low, high))
         else:
-            seen = sample.size and any(measured[row] for row in cell.rows)
-            nothing = math.nan if seen else None
+            nothing = math.nan if sample.size else None
             rows.append((nothing, nothing, nothing))
     medians, lows, highs = zip(*rows, strict=True) if rows else ((), (), ())
     return {"median": numbers(medians), "low": numbers(lows), "high": numbers(highs)}
