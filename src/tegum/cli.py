@@ -44,7 +44,9 @@ DEFAULT_STORE = Path("tegum-store")
 
 
 @app.command("list")
-def list_studies(store: StoreOption = DEFAULT_STORE, as_json: JsonOption = False) -> None:
+def list_studies(
+    store: StoreOption = DEFAULT_STORE, as_json: JsonOption = False
+) -> None:
     """Every study with the question it asks and its last verdicts."""
     from tegum.execution import last_verdicts
     from tegum.studies import names, study_named

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import difflib
 import itertools
-import json
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from types import MappingProxyType
 from typing import Any
 
@@ -56,21 +56,33 @@ class Design:
                 "a design needs at least one row, and this one has none; give every "
                 "factor at least one level"
             )
-        frozen = tuple(MappingProxyType(dict(row)) for row in self.rows)
-        seen: dict[str, int] = {}
-        for position, row in enumerate(frozen):
-            identity = json.dumps(sorted(row.items()), default=list)
-            if identity in seen:
+        object.__setattr__(
+            self, "rows", tuple(MappingProxyType(dict(row)) for row in self.rows)
+        )
+        if len(self._positions) < len(self.rows):
+            self._refuse_repetition()
+
+    def _refuse_repetition(self) -> None:
+        seen: dict[frozenset[tuple[str, Value]], int] = {}
+        for position, row in enumerate(self.rows):
+            first = seen.setdefault(frozenset(row.items()), position)
+            if first != position:
                 raise ValueError(
-                    f"rows {seen[identity]} and {position} of the design are equal: "
+                    f"rows {first} and {position} of the design are equal: "
                     f"{dict(row)}; drop one, or give them different seeds"
                 )
-            seen[identity] = position
-        object.__setattr__(self, "rows", frozen)
+
+    @cached_property
+    def _positions(self) -> dict[frozenset[tuple[str, Value]], int]:
+        return {frozenset(row.items()): k for k, row in enumerate(self.rows)}
 
     def __len__(self) -> int:
         """The number of rows."""
         return len(self.rows)
+
+    def __contains__(self, row: object) -> bool:
+        """Whether a row stands in the table."""
+        return isinstance(row, Mapping) and frozenset(row.items()) in self._positions
 
     def __iter__(self) -> Iterator[Row]:
         """The rows in order."""
@@ -78,15 +90,25 @@ class Design:
 
     def __or__(self, other: Design) -> Design:
         """Both tables, a row that stands in both once."""
-        mine = {json.dumps(sorted(row.items()), default=list) for row in self.rows}
-        new = tuple(
-            row
-            for row in other.rows
-            if json.dumps(sorted(row.items()), default=list) not in mine
-        )
-        return Design(self.rows + new)
+        positions = dict(self._positions)
+        rows = list(self.rows)
+        for identity, position in other._positions.items():
+            if identity not in positions:
+                positions[identity] = len(rows)
+                rows.append(other.rows[position])
+        return Design._of_distinct(tuple(rows), positions)
 
-    @property
+    @classmethod
+    def _of_distinct(
+        cls, rows: tuple[Row, ...], positions: dict[frozenset[tuple[str, Value]], int]
+    ) -> Design:
+        # Both are known to be sound: large unions would spend seconds on checking anew.
+        design = object.__new__(cls)
+        object.__setattr__(design, "rows", rows)
+        design.__dict__["_positions"] = positions
+        return design
+
+    @cached_property
     def factors(self) -> tuple[str, ...]:
         """Every column that some row states, in order of first appearance."""
         return tuple(dict.fromkeys(name for row in self.rows for name in row))
@@ -98,9 +120,7 @@ class Design:
             ValueError: no row has that factor.
         """
         self._require(factor)
-        return tuple(
-            dict.fromkeys(row[factor] for row in self.rows if factor in row)
-        )
+        return tuple(dict.fromkeys(row[factor] for row in self.rows if factor in row))
 
     def where(self, **conditions: Any) -> Design:
         """The rows whose factors equal the given values, or are among a given list.
@@ -135,9 +155,7 @@ class Design:
     @classmethod
     def from_rows(cls, rows: Iterable[Mapping[str, Any]]) -> Design:
         """A design from plain dictionaries."""
-        return cls(
-            tuple({f: frozen_value(v) for f, v in row.items()} for row in rows)
-        )
+        return cls(tuple({f: frozen_value(v) for f, v in row.items()} for row in rows))
 
     @classmethod
     def from_dataframe(cls, frame: Any) -> Design:
@@ -190,7 +208,9 @@ def grid(*, seeds: int | Sequence[int] | None = None, **factors: Any) -> Design:
     )
 
 
-def complete(design: Iterable[Row], factors: Sequence[Factor]) -> list[dict[str, Value]]:
+def complete(
+    design: Iterable[Row], factors: Sequence[Factor]
+) -> list[dict[str, Value]]:
     """Every row with every factor of the subject, checked and in the subject's order.
 
     Raises:
@@ -198,6 +218,7 @@ def complete(design: Iterable[Row], factors: Sequence[Factor]) -> list[dict[str,
             value out of range, naming the row, the value, the range and the remedy.
     """
     known = {factor.name: factor for factor in factors}
+    checked: dict[tuple[str, type, Any], Value] = {}
     completed = []
     for position, row in enumerate(design):
         for name in row:
@@ -213,10 +234,14 @@ def complete(design: Iterable[Row], factors: Sequence[Factor]) -> list[dict[str,
                     f"row {position}: the factor `{factor.name}` ({factor.meaning}) "
                     "is missing and has no default; add a column for it"
                 )
-            try:
-                full[factor.name] = factor.check(value)
-            except ValueError as error:
-                raise ValueError(f"row {position}: {error}") from None
+            # Most values of a design stand in many rows; each is checked once.
+            seen = (factor.name, type(value), value)
+            if seen not in checked:
+                try:
+                    checked[seen] = factor.check(value)
+                except ValueError as error:
+                    raise ValueError(f"row {position}: {error}") from None
+            full[factor.name] = checked[seen]
         completed.append(full)
     return completed
 

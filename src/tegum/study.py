@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from tegum.arrays import Artifact
-from tegum.claims import Claim, check_claim, planned_seeds
+from tegum.claims import Claim, Table, check_claim, planned_seeds
 from tegum.design import Design, Factor, Row, unknown
 from tegum.measures.facts import Measure
 
@@ -35,7 +35,7 @@ class Subject(Protocol):
         """The columns it understands."""
         ...
 
-    def complete(self, design: Design) -> list[dict[str, Any]]:
+    def complete(self, design: Iterable[Row]) -> list[dict[str, Any]]:
         """Every row with every factor, checked.
 
         Raises:
@@ -105,6 +105,12 @@ class Study:
     background: str = ""
     answer: Callable[..., str] | None = None
     picture: Callable[..., Any] | None = None
+    _completed: dict[str, Design] = field(
+        init=False, repr=False, compare=False, default_factory=dict
+    )
+    _tables: dict[str, Table] = field(
+        init=False, repr=False, compare=False, default_factory=dict
+    )
 
     def __post_init__(self) -> None:
         """Check what can be checked before anything is trained."""
@@ -120,11 +126,11 @@ class Study:
         self._check_designs()
         for claim in self.claims:
             for design in self.designs_of(claim):
-                check_claim(claim, self.completed(design), self.numbers)
+                check_claim(claim, self._table(design), self.ranges)
 
     def _check_designs(self) -> None:
         pilots = set(self.pilot_seeds)
-        earlier: set[str] = set()
+        earlier: tuple[Row, ...] = ()
         for name, design in self.designs.items():
             if "seed" not in design.factors:
                 raise ValueError(
@@ -136,13 +142,13 @@ class Study:
                     f"the design `{name}` uses the pilot's seeds {sorted(seen)}; a "
                     "seed that was looked at can not enter a confirmatory estimate"
                 )
-            rows = {_canonical(row) for row in self.subject.complete(design)}
-            if earlier - rows:
+            lost = sum(row not in self.completed(name) for row in earlier)
+            if lost:
                 raise ValueError(
-                    f"the design `{name}` lacks {len(earlier - rows)} rows of the one "
-                    "before it; designs are nested, so write `demo | grid(...)`"
+                    f"the design `{name}` lacks {lost} rows of the one before it; "
+                    "designs are nested, so write `demo | grid(...)`"
                 )
-            earlier = rows
+            earlier = self.completed(name).rows
 
     @property
     def numbers(self) -> tuple[str, ...]:
@@ -159,6 +165,15 @@ class Study:
             )
         return tuple(names)
 
+    @property
+    def ranges(self) -> dict[str, tuple[float, float]]:
+        """The declared range of every number."""
+        return {
+            number: measure.range_of(number)
+            for measure in self.measures
+            for number in measure.numbers
+        }
+
     def completed(self, design: str) -> Design:
         """A design with every factor of the subject in every row.
 
@@ -167,7 +182,10 @@ class Study:
         """
         if design not in self.designs:
             raise ValueError(unknown(design, self.designs, what="design"))
-        return Design(tuple(self.subject.complete(self.designs[design])))
+        if design not in self._completed:
+            rows = self.subject.complete(self.designs[design])
+            self._completed[design] = Design(tuple(rows))
+        return self._completed[design]
 
     def designs_of(self, claim: Claim) -> tuple[str, ...]:
         """The designs in which a claim is judged."""
@@ -189,10 +207,15 @@ class Study:
 
     def planned_seeds(self, design: str) -> dict[str, int]:
         """For each claim, the number of seeds that the design holds for its cells."""
-        table = self.completed(design)
+        table = self._table(design)
         return {
             claim.name: planned_seeds(claim, table) for claim in self.claims_of(design)
         }
+
+    def _table(self, design: str) -> Table:
+        if design not in self._tables:
+            self._tables[design] = Table.from_design(self.completed(design))
+        return self._tables[design]
 
     def registration(self) -> dict[str, Any]:
         """What is said before: everything a verdict depends on, as plain data."""

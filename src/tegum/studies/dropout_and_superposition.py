@@ -1,0 +1,530 @@
+"""Does dropout inhibit superposition, and if so, by which of three ways?
+
+Pona's posts say that dropout on the bottleneck of a toy autoencoder inhibits
+superposition, because it adds variability to each feature's direction, so that
+features can not be packed as tightly; and that there is one exception, when
+importances decay and features are dense. "Less superposition" can mean three things:
+weaker features (shrinkage alone lowers every interference), fewer features, or looser
+packing of the same ones. The study asks for each by itself.
+
+Everything that could bend the answer was fixed on the pilot's seeds, before the rest:
+
+- *Convergence.* 10,000 steps of a cosine schedule leave the clean loss of every arm
+  within 1 % of where it stood at 0.9 of training.
+- *Learning rates*, by one rule for each optimiser and density, without dropout: the
+  rate of its ladder with the lowest clean loss, in the median over the pilot's seeds
+  and the geometric mean over both importances. AdamW's ladder is 1e-3, 3e-3, 1e-2,
+  SGD's (momentum 0.9) is 0.3, 1, 3, 10, 30. AdamW's winner is the same everywhere.
+- *Weight decay* is 0: PyTorch's silent 0.01 would shrink norms by itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tegum.claims import (
+    Claim,
+    Part,
+    Region,
+    Verdict,
+    above,
+    below,
+    between,
+    paired_difference,
+    paired_ratio,
+)
+from tegum.claims.estimands import Estimand, adjacent_differences
+from tegum.design import Design, Value, grid
+from tegum.measures.geometry import GEOMETRY
+from tegum.studies._dropout_picture import interference_taken_apart
+from tegum.study import Convergence, Study
+from tegum.toys.subject import ToyModels
+from tegum.toys.training import TRAINING
+
+STEPS = 10_000
+DECAY = 0.8
+"""Importances 0.8^i: the twentieth feature matters 1.4 % as much as the first."""
+WIDE_DECAY = 0.95
+"""The same ratio of the last to the first, to within 1 %, over 80 features."""
+
+ADAMW_RATE = 3e-3
+SGD_RATE = {1.0: 1.0, 0.1: 10.0}
+PILOT_SEEDS = range(1_000_000, 1_000_020)
+
+SMALL = {"n_features": 20, "n_hidden": 5}
+WIDE = {"n_features": 80, "n_hidden": 20}
+COMMON = {
+    "noise": "dropout",
+    "schedule": "cosine",
+    "weight_decay": 0.0,
+    "batch_size": 512,
+}
+
+
+def models(
+    size: dict[str, int],
+    *,
+    rate: list[float],
+    feature_probability: list[float],
+    importance_decay: list[float],
+    seeds: int,
+    optimiser: str = "adamw",
+    steps: int = STEPS,
+) -> Design:
+    """A grid of one optimiser, at the learning rate that its rule gave."""
+    tables = [
+        grid(
+            **size,
+            **COMMON,
+            rate=rate,
+            feature_probability=q,
+            importance_decay=importance_decay,
+            optimiser=optimiser,
+            learning_rate=ADAMW_RATE if optimiser == "adamw" else SGD_RATE[q],
+            steps=steps,
+            seeds=seeds,
+        )
+        for q in feature_probability
+    ]
+    design = tables[0]
+    for table in tables[1:]:
+        design = design | table
+    return design
+
+
+def cell(
+    q: float | list[float],
+    decay: float | list[float],
+    *,
+    size: dict[str, int] = SMALL,
+    optimiser: str = "adamw",
+    steps: int | None = STEPS,
+) -> dict[str, Value | list[float]]:
+    """The models of one cell: all factors that vary, but the dropout rate."""
+    where: dict[str, Value | list[float]] = {
+        "n_features": size["n_features"],
+        "feature_probability": q,
+        "importance_decay": decay,
+        "optimiser": optimiser,
+    }
+    return where if steps is None else {**where, "steps": steps}
+
+
+# --- designs -------------------------------------------------------------------------
+
+DENSITIES = [1.0, 0.3, 0.1, 0.01]
+LONGER = (
+    (0.1, 1.0, [0.0, 0.5]),
+    (1.0, DECAY, [0.0, 0.1]),
+)  # (feature probability, decay, rates) that are also trained four times as long
+
+DEMO = (
+    models(
+        SMALL,
+        rate=[0.0, 0.1, 0.3, 0.5, 0.7],
+        feature_probability=DENSITIES,
+        importance_decay=[1.0, DECAY],
+        seeds=20,
+    )
+    | models(
+        SMALL,
+        rate=[0.0, 0.5],
+        feature_probability=[0.1],
+        importance_decay=[1.0, DECAY],
+        optimiser="sgd",
+        seeds=20,
+    )
+    | models(
+        SMALL,
+        rate=[0.0, 0.1],
+        feature_probability=[1.0],
+        importance_decay=[DECAY],
+        optimiser="sgd",
+        seeds=20,
+    )
+)
+for _q, _decay, _rates in LONGER:
+    DEMO = DEMO | models(
+        SMALL,
+        rate=_rates,
+        feature_probability=[_q],
+        importance_decay=[_decay],
+        steps=4 * STEPS,
+        seeds=20,
+    )
+
+RATES = [0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7]
+DEFAULT = (
+    DEMO
+    | models(
+        SMALL,
+        rate=RATES,
+        feature_probability=[1.0, 0.5, 0.3, 0.1, 0.03, 0.01],
+        importance_decay=[1.0, DECAY],
+        seeds=40,
+    )
+    | models(
+        WIDE,
+        rate=[0.0, 0.1, 0.3, 0.5],
+        feature_probability=[1.0, 0.1, 0.01],
+        importance_decay=[1.0, WIDE_DECAY],
+        seeds=20,
+    )
+)
+FULL = (
+    DEFAULT
+    | models(
+        SMALL,
+        rate=RATES,
+        feature_probability=[1.0, 0.7, 0.5, 0.3, 0.2, 0.1, 0.05, 0.03, 0.01],
+        importance_decay=[1.0, 0.9, DECAY, 0.7],
+        seeds=60,
+    )
+    | models(
+        SMALL,
+        rate=RATES,
+        feature_probability=[1.0, 0.1],
+        importance_decay=[1.0, DECAY],
+        optimiser="sgd",
+        seeds=60,
+    )
+    | models(
+        WIDE,
+        rate=RATES,
+        feature_probability=[1.0, 0.3, 0.1, 0.03, 0.01],
+        importance_decay=[1.0, WIDE_DECAY],
+        seeds=40,
+    )
+)
+
+# --- claims --------------------------------------------------------------------------
+
+CELLS = [(q, decay) for q in DENSITIES for decay in (1.0, DECAY)]
+EXCEPTION = (1.0, DECAY)
+ELSEWHERE = [found for found in CELLS if found != EXCEPTION]
+SPARSE = [(q, decay) for q, decay in CELLS if q <= 0.1]
+SPARSEST_UNIFORM = (0.01, 1.0)
+POST = "Pona 2023, Superposition and Dropout"
+
+
+def ratio(number: str, where: dict, *, rate: float = 0.5) -> Estimand:
+    """By what a number is multiplied at a dropout rate, against none."""
+    return paired_ratio(number, factor="rate", treated=rate, control=0.0, where=where)
+
+
+def difference(number: str, where: dict, *, rate: float = 0.5) -> Estimand:
+    """What is added to a number at a dropout rate, against none."""
+    return paired_difference(
+        number, factor="rate", treated=rate, control=0.0, where=where
+    )
+
+
+def everywhere(estimands: Sequence[Estimand], region: Region) -> list[Part]:
+    """One part for each cell, all with the same region."""
+    return [Part(estimand, region) for estimand in estimands]
+
+
+TENTH_LESS = below(0.9)  # 5 of 100 pilot pairs moved by 10 % for no reason but the seed
+TWO_FEATURES_LESS = below(-2.0)  # a tenth of twenty
+LOOSER = above(0.2, "looser")  # a fifteenth of 3, the least overlap of 20 features in 5
+AS_TIGHT = between(-0.2, 0.2, "as tight as before")
+TIGHTER = below(-0.2, "tighter")
+APPEARS = above(
+    0.1, "interference appears"
+)  # 500 times what is there without dropout in the pilot
+
+CLAIMS = [
+    Claim(
+        "interference-falls",
+        "Dropout at rate 0.5 lowers total interference in every cell but the "
+        "exception's.",
+        everywhere(
+            [ratio("total_interference", cell(*c)) for c in ELSEWHERE], TENTH_LESS
+        ),
+        reason="At least a tenth, which chance alone does not bring about.",
+        source=POST,
+    ),
+    Claim(
+        "norms-shrink",
+        "Where features are sparse (S >= 0.9), dropout at rate 0.5 shrinks the "
+        "features that are represented.",
+        everywhere(
+            [ratio("effective_norm_squared", cell(*c)) for c in SPARSE], TENTH_LESS
+        ),
+        reason="At least a tenth. One feature alone would shrink to 1 / (1 + v / PR), "
+        "which is 1/2 to 5/6 at this rate.",
+        source="Derived: the linear optimum under inverted dropout.",
+    ),
+    Claim(
+        "features-fall-everywhere",
+        "Dropout at rate 0.5 leaves fewer features represented, in every sparse cell "
+        "(S >= 0.9).",
+        everywhere(
+            [difference("features_represented", cell(*c)) for c in SPARSE],
+            TWO_FEATURES_LESS,
+        ),
+        reason="At least two of twenty. Dense cells are left out: where nothing is "
+        "superposed there is nothing to drop, and the dense uniform loss hardly "
+        "depends on the count.",
+        source=POST,
+    ),
+    Claim(
+        "features-fall-but-at-the-sparsest",
+        "Dropout at rate 0.5 leaves fewer features represented in every sparse cell "
+        "but that of equally important features at S = 0.99.",
+        everywhere(
+            [
+                difference("features_represented", cell(*c))
+                for c in SPARSE
+                if c != SPARSEST_UNIFORM
+            ],
+            TWO_FEATURES_LESS,
+        ),
+        reason="At least two of twenty.",
+        source="The pilot.",
+    ),
+    Claim(
+        "none-dropped-at-the-sparsest",
+        "Where features are equally important and sparsest (S = 0.99), dropout at rate "
+        "0.5 drops no feature: what falls there is due to smaller norms alone.",
+        [
+            Part(
+                difference("features_represented", cell(*SPARSEST_UNIFORM)),
+                between(-1.5, 1.5),
+            )
+        ],
+        reason="By one feature at most.",
+        source="The pilot.",
+    ),
+    Claim(
+        "packing-loosens",
+        "Dropout at rate 0.5 loosens packing: features overlap more than the best "
+        "packing of their norms, in the mean over the sparse cells (S >= 0.9).",
+        [
+            Part(
+                difference("packing_excess", cell([0.1, 0.01], [1.0, DECAY])),
+                LOOSER,
+            )
+        ],
+        reason="By 0.2, a fifteenth of 3, the least mean overlap that 20 features in 5 "
+        "dimensions can have.",
+        source=f"{POST}: features can not be packed as tightly.",
+        rivals=[AS_TIGHT, TIGHTER],
+    ),
+    Claim(
+        "packing-unchanged",
+        "In no cell does dropout at rate 0.5 change how well features are packed.",
+        everywhere(
+            [difference("packing_excess", cell(*c)) for c in CELLS],
+            between(-0.2, 0.2),
+        ),
+        reason="By no more than would count as looser or tighter.",
+        source="The pilot: trained frames stay close to the best packing of their "
+        "norms at every rate.",
+    ),
+    Claim(
+        "exception",
+        "With decaying importance and dense features, dropout at rate 0.1 makes "
+        "interference appear.",
+        [Part(difference("total_interference", cell(*EXCEPTION), rate=0.1), APPEARS)],
+        reason="A tenth of one squared unit dot product, against less than a thousandth "
+        "without dropout.",
+        source=f"{POST}: the exception.",
+        rivals=[
+            between(-0.1, 0.1, "no change"),
+            below(-0.1, "interference falls"),
+        ],
+    ),
+    Claim(
+        "exception-only-there",
+        "In no other cell does dropout at rate 0.1 raise total interference.",
+        everywhere(
+            [ratio("total_interference", cell(*c), rate=0.1) for c in ELSEWHERE],
+            below(1.05),
+        ),
+        reason="By no more than a twentieth, the size of an ordinary pair's noise.",
+        source=f"{POST}: the exception needs both.",
+    ),
+    Claim(
+        "not-adams-doing",
+        "With SGD in place of AdamW, interference falls at S = 0.9 and the exception "
+        "appears all the same.",
+        [
+            *everywhere(
+                [
+                    ratio("total_interference", cell(0.1, decay, optimiser="sgd"))
+                    for decay in (1.0, DECAY)
+                ],
+                TENTH_LESS,
+            ),
+            Part(
+                difference(
+                    "total_interference",
+                    cell(*EXCEPTION, optimiser="sgd"),
+                    rate=0.1,
+                ),
+                APPEARS,
+            ),
+        ],
+        reason="The same smallest effects as for AdamW.",
+        source="A control: adaptive optimisers shape geometry by themselves.",
+    ),
+    Claim(
+        "longer-training",
+        "Training four times as long changes neither the fall at S = 0.9 nor the "
+        "exception.",
+        [
+            Part(
+                paired_ratio(
+                    "total_interference",
+                    factor="steps",
+                    treated=4 * STEPS,
+                    control=STEPS,
+                    where={**cell(0.1, 1.0, steps=None), "rate": 0.5},
+                ),
+                between(0.8, 1.25),
+            ),
+            Part(
+                paired_ratio(
+                    "total_interference",
+                    factor="steps",
+                    treated=4 * STEPS,
+                    control=STEPS,
+                    where={**cell(0.1, 1.0, steps=None), "rate": 0.0},
+                ),
+                between(0.8, 1.25),
+            ),
+            *[
+                Part(
+                    paired_difference(
+                        "total_interference",
+                        factor="steps",
+                        treated=4 * STEPS,
+                        control=STEPS,
+                        where={**cell(*EXCEPTION, steps=None), "rate": rate},
+                    ),
+                    between(-0.05, 0.05),
+                )
+                for rate in (0.0, 0.1)
+            ],
+        ],
+        reason="A quarter either way is small beside the fall; 0.05 is half of what "
+        "would count as an exception.",
+        source="A control: fixed steps are not the optimum.",
+    ),
+    Claim(
+        "dose",
+        "The more dropout, the less total interference, from each rate to the next, at "
+        "S = 0.9 with uniform importance.",
+        everywhere(
+            adjacent_differences(
+                "total_interference", factor="rate", levels=RATES, where=cell(0.1, 1.0)
+            ),
+            below(1.0),
+        ),
+        reason="It rises by no more than 1 from any rate to the next, a fiftieth of "
+        "what is there without dropout.",
+        source=f"{POST}: dropout generally inhibits.",
+        designs=["default", "full"],
+    ),
+    Claim(
+        "wide-interference-falls",
+        "With 80 features in 20 dimensions, dropout at rate 0.5 lowers total "
+        "interference at S = 0.9 and 0.99.",
+        everywhere(
+            [
+                ratio("total_interference", cell(q, decay, size=WIDE))
+                for q in (0.1, 0.01)
+                for decay in (1.0, WIDE_DECAY)
+            ],
+            TENTH_LESS,
+        ),
+        reason="The same smallest effect as for the small models.",
+        source=POST,
+        designs=["default", "full"],
+    ),
+    Claim(
+        "wide-packing-unchanged",
+        "With 80 features in 20 dimensions, dropout at rate 0.5 does not change how "
+        "well features are packed at S = 0.9 and 0.99.",
+        everywhere(
+            [
+                difference("packing_excess", cell(q, decay, size=WIDE))
+                for q in (0.1, 0.01)
+                for decay in (1.0, WIDE_DECAY)
+            ],
+            between(-0.2, 0.2),
+        ),
+        reason="The same margin as for the small models.",
+        source="The pilot of the small models.",
+        designs=["default", "full"],
+    ),
+    Claim(
+        "wide-exception",
+        "With 80 features in 20 dimensions, decaying importance and dense features, "
+        "dropout at rate 0.1 makes interference appear.",
+        [
+            Part(
+                difference(
+                    "total_interference",
+                    cell(1.0, WIDE_DECAY, size=WIDE),
+                    rate=0.1,
+                ),
+                APPEARS,
+            )
+        ],
+        reason="The same smallest effect as for the small models.",
+        source=f"{POST}: the exception.",
+        designs=["default", "full"],
+    ),
+]
+
+
+def answer(verdicts: Sequence[Verdict]) -> str:
+    """What the verdicts say together, in one sentence, for and against the posts."""
+    word = {verdict.claim.name: verdict.word for verdict in verdicts}
+    falls = {
+        "supported": "Yes: dropout lowers interference between features",
+        "refuted": "Not everywhere: dropout does not lower interference in every cell",
+        "undecided": "Undecided: it is not yet clear that dropout lowers interference",
+    }[word["interference-falls"]]
+    ways = []
+    if word["norms-shrink"] == "supported":
+        ways.append("by shrinking them")
+    if word["features-fall-everywhere"] == "supported":
+        ways.append("by dropping some")
+    elif word["features-fall-but-at-the-sparsest"] == "supported":
+        ways.append(
+            "by dropping some (none where they are sparsest and equally important)"
+        )
+    way = f", {' and '.join(ways)}" if ways else ""
+    packing = {
+        "supported": "; and packing does loosen, as the posts say",
+        "refuted": "; not, as the posts say, by loosening their packing, which stays "
+        "as tight as before",
+        "undecided": "; whether packing loosens is undecided",
+    }[word["packing-loosens"]]
+    exception = {
+        "supported": ". The posts' exception is real: with decaying importance and "
+        "dense features, dropout creates interference.",
+        "refuted": ". The posts' exception was not found.",
+        "undecided": ". The posts' exception is undecided.",
+    }[word["exception"]]
+    return falls + way + packing + exception
+
+
+STUDY = Study(
+    name="dropout-and-superposition",
+    question="Does dropout inhibit superposition in toy autoencoders, and is it by "
+    "weaker features, fewer features, or looser packing?",
+    background=__doc__ or "",
+    subject=ToyModels(),
+    designs={"demo": DEMO, "default": DEFAULT, "full": FULL},
+    measures=[GEOMETRY, TRAINING],
+    claims=CLAIMS,
+    alpha=0.05,
+    convergence=Convergence("loss_fall_last_tenth", limit=0.01),
+    pilot_seeds=PILOT_SEEDS,
+    answer=answer,
+    picture=interference_taken_apart,
+)
