@@ -3,7 +3,9 @@
 import doctest
 import itertools
 import math
+import re
 from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -283,3 +285,85 @@ def test_planning_for_a_share_reaches_the_power_it_promises():
 def test_a_callers_mistake_is_named_with_its_range(call, words):
     with pytest.raises(ValueError, match=words):
         call()
+
+
+# --- the error of repeated looks, exactly ---
+
+
+def ever_missed(sizes, levels):
+    """The probability that some look misses the median of a continuous law.
+
+    Only the count of values below the median matters, and it is a sum of fair coins:
+    its law is carried from look to look, without the part that has missed already.
+    """
+    law, n, missed = np.array([1.0]), 0, 0.0
+    for size, at_level in zip(sizes, levels, strict=True):
+        new = stats.binom.pmf(np.arange(size - n + 1), size - n, 0.5)
+        law, n = np.convolve(law, new), size
+        rank, below = order_statistic_rank(n, level=at_level), np.arange(n + 1)
+        out = (below < rank) | (n - below < rank)
+        missed += law[out].sum()
+        law[out] = 0.0
+    return missed
+
+
+def look_sizes(planned, looks):
+    sizes = [planned]
+    while len(sizes) < looks:
+        sizes.append(look_at(sizes[-1] + 1, planned=planned).size)
+    return sizes
+
+
+@pytest.mark.parametrize("alpha", [0.2, 0.05, 0.05 / 60])
+@pytest.mark.parametrize("planned", range(5, 41, 5))
+def test_adding_seeds_until_decided_stays_within_alpha_exactly(planned, alpha):
+    sizes = look_sizes(planned, 6)
+    spent = [1 - extra_look_alpha(alpha, look) for look in range(1, 7)]
+    assert ever_missed(sizes, spent) <= alpha
+
+
+def test_without_spending_it_does_not():
+    assert ever_missed(look_sizes(20, 6), [0.95] * 6) > 0.1
+
+
+# --- the page ---
+
+PAGE = Path(__file__).parents[1] / "docs" / "statistics.md"
+
+
+def test_the_examples_on_the_page():
+    assert doctest.testfile(str(PAGE), module_relative=False).failed == 0
+
+
+def test_the_numbers_about_looks_on_the_page():
+    page = PAGE.read_text()
+    sizes = look_sizes(20, 6)
+    assert sizes == [20, 30, 45, 68, 102, 153]
+    every = range(20, 101)
+    spent = [1 - extra_look_alpha(0.05, look) for look in range(1, 7)]
+    for number in (
+        f"{ever_missed(sizes, [0.95] * 6):.2f}; looking after every seed",
+        f"from 20 to 100, with probability {ever_missed(every, [0.95] * 81):.2f}",
+        f"becomes {ever_missed(sizes, spent):.3f} at alpha",
+    ):
+        assert number in page
+
+
+def seeds_for(share, parts, alpha):
+    """The fewest seeds that decide with a chance of 0.8 when a share dissents."""
+    at_level = simultaneous_level(extra_look_alpha(alpha, 1), parts=parts)
+    n = fewest_seeds(at_level)
+    while share and chance_of_deciding(n, share, at_level) < 0.8:
+        n += 1
+    return n
+
+
+def test_the_tables_of_seeds_on_the_page():
+    tables = PAGE.read_text().split("## How many seeds")[1].split("\n\n| parts")[1:]
+    assert len(tables) == 2
+    for table, alpha in zip(tables, (0.05, 0.05 / 3), strict=True):
+        rows = re.findall(r"\| (\d+) \| (\d+) \| (\d+) \| (\d+) \| (\d+) \|", table)
+        assert len(rows) >= 3
+        for parts, *shown in rows:
+            found = [seeds_for(s, int(parts), alpha) for s in (0, 0.05, 0.1, 0.25)]
+            assert found == [int(n) for n in shown], parts

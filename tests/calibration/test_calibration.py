@@ -4,6 +4,8 @@ Each promise is held at alpha 0.1 or more, where a breach shows in few trials, a
 stands beside a wrong way of doing the same that must break it.
 """
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -103,6 +105,23 @@ def test_the_bootstrap_fails_this_test_on_heavy_tails():
     trials = 1000
     wrong = missed(law, 10, level=0.95, trials=trials, interval=bootstrap_t_of_the_mean)
     assert not keeps(wrong, trials, 0.05)
+
+
+@SLOW
+def test_the_coverage_of_the_bootstrap_is_what_the_page_says():
+    page = (Path(__file__).parents[2] / "docs" / "statistics.md").read_text()
+    mean = LAWS["lognormal"]._replace(median=np.exp(1.5**2 / 2))
+
+    def covered(law, interval):
+        shares = [
+            1 - missed(law, n, level=0.95, trials=2000, interval=interval) / 2000
+            for n in (5, 10, 20)
+        ]
+        return "{:.2f}, {:.2f} and {:.2f}".format(*shares)
+
+    theirs = covered(mean, bootstrap_t_of_the_mean)
+    assert f"covers {theirs} at n = 5, 10 and 20" in page
+    assert f"covers {covered(LAWS['lognormal'], ours)}" in page
 
 
 @SLOW
