@@ -232,11 +232,11 @@ def check_names(factors: Sequence[str], measures: Sequence[Measure]) -> None:
 
 def factor_array(values: Sequence[Any]) -> np.ndarray:
     """A numeric array if all values are of one numeric kind, else one of objects."""
-    kinds = {type(value) for value in values}
-    if kinds <= {int, float} and kinds:
-        small = all(abs(value) < 2**63 for value in values if isinstance(value, int))
-        if small or float in kinds:
-            return np.array(values)
+    kinds = set(map(type, values))
+    if kinds in ({float}, {int, float}):
+        return np.array(values, dtype=np.float64)
+    if kinds == {int} and max(map(abs, values)) < 2**63:
+        return np.array(values, dtype=np.int64)
     if kinds == {bool}:
         return np.array(values)
     array = np.empty(len(values), dtype=object)

@@ -75,17 +75,18 @@ def model_keys(subject: Subject, rows: Sequence[Row]) -> list[str]:
     Raises:
         ValueError: a row that lacks one of the subject's factors.
     """
-    factors = tuple(subject.factors)
+    fixed: dict[str, Any] = {"law": int(subject.law), "subject": subject.name}
+    digests = getattr(subject, "input_digests", None)
+    if digests:
+        fixed = {"inputs": dict(digests), **fixed}
+    rest = canonical_json(fixed)[1:]
     defaults = {
         factor.name: None
         if factor.default is REQUIRED or factor.name == "seed"
         else canonical_json(factor.default)
-        for factor in factors
+        for factor in subject.factors
     }
-    fixed: dict[str, Any] = {"subject": subject.name, "law": int(subject.law)}
-    digests = getattr(subject, "input_digests", None)
-    if digests:
-        fixed["inputs"] = dict(digests)
+    known: dict[Any, str] = {}
     keys = []
     for row in rows:
         lacking = [name for name in defaults if name not in row]
@@ -94,14 +95,24 @@ def model_keys(subject: Subject, rows: Sequence[Row]) -> list[str]:
                 f"a row lacks {', '.join(lacking)}, which the subject "
                 f"`{subject.name}` has; complete the row first with `subject.complete`"
             )
-        said = {
-            name: value
-            for name, value in row.items()
-            if defaults.get(name) is None or canonical_json(value) != defaults[name]
-        }
-        text = canonical_json(fixed | {"factors": said})
+        said = []
+        for name in sorted(row):
+            text = _remembered(known, row[name])
+            if text != defaults.get(name):
+                said.append(f"{json.dumps(name)}:{text}")
+        text = '{"factors":{' + ",".join(said) + "}," + rest
         keys.append(hashlib.sha256(text.encode()).hexdigest())
     return keys
+
+
+def _remembered(known: dict[Any, str], value: Any) -> str:
+    """`canonical_json`, each value once: a design repeats few values many times."""
+    if not (value is None or isinstance(value, bool | int | float | str)):
+        return canonical_json(value)
+    held = (type(value), value)
+    if held not in known:
+        known[held] = canonical_json(value)
+    return known[held]
 
 
 def model_key(subject: Subject, row: Row) -> str:
