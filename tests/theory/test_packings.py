@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tegum.measures.geometry import feature_dimensionality, mean_overlap
@@ -41,6 +41,7 @@ def test_corners_of_a_polytope_are_all_different():
         assert product.max() < 1 - 1e-9, name
 
 
+@settings(deadline=None)
 @given(st.integers(1, 8), st.integers(0, 12))
 def test_harmonic_frames_are_tight(m, more):
     k = m + more
@@ -50,6 +51,7 @@ def test_harmonic_frames_are_tight(m, more):
     np.testing.assert_allclose(feature_dimensionality(W), m / k, rtol=1e-12)
 
 
+@settings(deadline=None)
 @given(st.integers(1, 6), st.integers(1, 12), st.integers(0, 2**32 - 1))
 def test_no_unit_vectors_overlap_less_than_the_bound(m, k, seed):
     W = np.random.default_rng(seed).standard_normal((m, k))

@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+import numpy as np
+
 from tegum.arrays import Artifact
 from tegum.design import Row
 
@@ -64,22 +66,31 @@ class Measure:
             ValueError: the function returned other names than `numbers`, or something
                 that is not one number for each.
         """
-        found = self.function(artifact, row, **self.parameters)
+        found: Any = self.function(artifact, row, **self.parameters)
+        if not isinstance(found, Mapping):
+            raise ValueError(
+                f"the measure `{self.name}` returned {type(found).__name__}; return a "
+                f"dictionary with a number for each of {sorted(self.numbers)}"
+            )
         if set(found) != set(self.numbers):
             raise ValueError(
-                f"the measure `{self.name}` returned {sorted(found)}; it declares "
-                f"{sorted(self.numbers)}; return a number for each declared name"
+                f"the measure `{self.name}` returned {sorted(map(str, found))}; it "
+                f"declares {sorted(self.numbers)}; return a number for each declared "
+                "name"
             )
-        numbers: dict[str, float] = {}
-        for name in self.numbers:
+        return {name: self._number(name, found[name]) for name in self.numbers}
+
+    def _number(self, name: str, value: Any) -> float:
+        if not isinstance(value, str | bytes) and np.ndim(value) == 0:
             try:
-                numbers[name] = float(found[name])
+                return float(value)
             except (TypeError, ValueError):
-                raise ValueError(
-                    f"the measure `{self.name}` returned {type(found[name]).__name__} "
-                    f"for `{name}`; return one number for each model"
-                ) from None
-        return numbers
+                pass  # said below, as for an array
+        kind = f"{type(value).__name__} of shape {np.shape(value)}"
+        raise ValueError(
+            f"the measure `{self.name}` returned {kind} for `{name}`; return one "
+            "number for each model, NaN where it is undefined"
+        )
 
     def range_of(self, number: str) -> tuple[float, float]:
         """The declared range of a number: where missing pairs enter a claim."""
