@@ -571,6 +571,20 @@ def test_a_seed_with_one_arm_is_missing_and_one_with_none_is_not_counted():
         assert (verdict.parts[0].seeds, verdict.missing) == (10, 1)
 
 
+def test_a_seed_that_the_design_gives_to_one_arm_only_is_no_pair():
+    design = grid(rate=0.0, seeds=30) | grid(rate=0.5, seeds=11)
+    columns = columns_of(design, y=lambda r: 3.0 * (r["rate"] > 0) + 0.01 * r["seed"])
+    made = np.ones(len(design), dtype=bool)
+    verdict = verdict_on(claim_of(FALLS, above(0)), columns, made=made)
+    assert (verdict.word, verdict.seeds, verdict.missing) == ("supported", 11, 0)
+    made[-4:] = False  # planned, reached by the control and not yet by the treated
+    verdict = verdict_on(claim_of(FALLS, above(0)), columns, made=made)
+    assert (verdict.word, verdict.seeds, verdict.missing) == ("undecided", 11, 4)
+    # Without the plan nobody can tell what was lost: all thirty count.
+    verdict = verdict_on(claim_of(FALLS, above(0)), columns)
+    assert (verdict.word, verdict.seeds, verdict.missing) == ("undecided", 30, 19)
+
+
 def test_a_whole_arm_missing_is_undecided_in_words():
     columns = paired_columns(3.0 + SPREAD)
     control = columns["rate"] == 0.0

@@ -129,8 +129,8 @@ class PartVerdict:
     """One part held against the data.
 
     `estimate` is that of the seeds with a value (NaN when there are none), `[low,
-    high]` the simultaneous interval at `level`. `seeds` counts those that have a row
-    in some arm, `missing` those of them without a value. `reason` says in words why
+    high]` the simultaneous interval at `level`. `seeds` counts those that an arm
+    has reached, `missing` those of them without a value. `reason` says in words why
     the part is undecided, and is empty otherwise.
     """
 

@@ -69,13 +69,18 @@ def judge(
 
     `columns` has one entry for each row: factors, `seed` among them, and numbers, in
     which NaN means undefined or missing. `factors` names the factors; without it they
-    are all columns that `ranges` does not name. `made` is False for rows that are
-    planned and not there yet: a seed counts from its first row that is made, and what
-    it still lacks is missing. `diverged` is True for rows whose numbers say nothing,
-    whatever a measure made of them: they are missing, except a number that is itself
-    called `diverged`. `ranges` and `resolutions` are those declared for each
-    number. `convergence` is a number and the limit which, in the median over seeds, it
-    must not exceed in any cell that a claim uses; else the claim stays undecided.
+    are all columns that `ranges` does not name.
+
+    `made` says that the rows are all those planned, and is False for those not there
+    yet: a seed that is planned in every cell of a part counts from its first row that
+    is made, and what it still lacks is missing. Without `made`, every row is there and
+    a seed counts that has one in any cell. `diverged` is True for rows whose numbers
+    say nothing, whatever a measure made of them: they are missing, except a number
+    that is itself called `diverged`.
+
+    `ranges` and `resolutions` are those declared for each number. `convergence` is a
+    number and the limit which, in the median over seeds, it must not exceed in any
+    cell that a claim uses; else the claim stays undecided.
     `alpha_next` is the alpha of the next look, at which `seeds_needed` aims.
 
     Raises:

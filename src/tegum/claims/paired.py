@@ -17,7 +17,7 @@ from tegum.statistics import EVERYWHERE, slope_weights
 
 @dataclass(frozen=True)
 class Sample:
-    """One value for each seed that has a row in some cell; NaN where it is missing.
+    """One value for each seed that counts (`Table.seeds_of`); NaN where it is missing.
 
     `declared_range` and `resolution` are those of the estimand. `empty_cells` says in
     words which cells no row fills.
@@ -55,9 +55,7 @@ def sample_of(
     empty = tuple(
         conditions_in_words(cell) for cell in cells if table.rows_in(cell).size == 0
     )
-    present = np.zeros(table.n_seeds, dtype=bool)
-    for cell in cells:
-        present |= table.seeds_in(cell)
+    present = table.seeds_of(cells)
     if estimand.kind == "slope" and len(arms.levels) < 2:
         lacking = f"two or more levels of {estimand.factor}"
         nothing = np.full(int(present.sum()), np.nan)

@@ -38,13 +38,16 @@ class Arms:
 class Table:
     """Rows indexed by the levels of their factors; values stay outside.
 
-    `codes` gives for each row and factor the position of its level in `levels`.
+    `codes` gives for each row and factor the position of its level in `levels`. `whole`
+    says that the rows are all those planned, made or not; without it a row that is not
+    there may have been planned and lost.
     """
 
     factors: tuple[str, ...]
     levels: Mapping[str, tuple[Value, ...]]
     codes: Int[ndarray, "row factor"]
     made: Bool[ndarray, " row"]
+    whole: bool = False
     _found: dict[tuple, Int[ndarray, " row"]] = field(
         default_factory=dict, repr=False, compare=False
     )
@@ -73,10 +76,12 @@ class Table:
             raise ValueError(f"the columns have different lengths: {lengths}")
         coded = {name: _encode(columns[name]) for name in names}
         codes = np.stack([coded[name][1] for name in names], axis=1)
-        made = np.ones(len(codes), dtype=bool) if made is None else np.asarray(made)
+        whole = made is not None
+        made = np.asarray(made) if whole else np.ones(len(codes), dtype=bool)
         if made.shape != (len(codes),):
             raise ValueError(f"`made` has shape {made.shape}; give one for each row")
-        return cls(names, {name: coded[name][0] for name in names}, codes, made)
+        levels = {name: coded[name][0] for name in names}
+        return cls(names, levels, codes, made, whole)
 
     @classmethod
     def from_design(cls, design: Design) -> Table:
@@ -138,6 +143,21 @@ class Table:
         found = np.zeros(self.n_seeds, dtype=bool)
         found[self.seed_codes[rows[self.made[rows]]]] = True
         return found
+
+    def seeds_of(self, cells: Iterable[Cell]) -> Bool[ndarray, " seed"]:
+        """For each seed, whether it counts: some row of it in these cells is made.
+
+        Where the rows are all those planned, a seed must be planned in every cell: one
+        that the design gives to some arms only was never meant to be a pair.
+        """
+        reached = np.zeros(self.n_seeds, dtype=bool)
+        planned = np.ones(self.n_seeds, dtype=bool)
+        for cell in cells:
+            reached |= self.seeds_in(cell)
+            planned &= np.isin(
+                np.arange(self.n_seeds), self.seed_codes[self.rows_in(cell)]
+            )
+        return reached & planned if self.whole else reached
 
     def arms(self, estimand: Estimand) -> Arms:
         """The cells that an estimand uses.
