@@ -8,8 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tegum.arrays import Artifact
+from tegum.claims import Claim, Part, below, paired_ratio
 from tegum.design import complete, grid
+from tegum.execution import execute, judge
 from tegum.measures.geometry import GEOMETRY
+from tegum.store import Store
+from tegum.study import Study
 from tegum.toys import model, reference
 from tegum.toys.interchange import HOOK_NAMES, _oriented, from_weights, to_torch
 from tegum.toys.reference import Parameters
@@ -46,6 +50,7 @@ def test_orientation_is_stated_and_both_give_the_same_key():
     one = from_weights(W, B, **HERE)
     other = from_weights(W.T, B, orientation="feature_hidden", feature_probability=0.1)
     assert one.design.rows == other.design.rows
+    assert one.input_digests == other.input_digests
     assert bits(one) == bits(other)
 
 
@@ -56,7 +61,7 @@ def test_a_square_matrix_is_not_guessed():
     np.testing.assert_array_equal(
         artifacts(one)[0].arrays["W"], artifacts(other)[0].arrays["W"].T
     )
-    assert one.design.rows != other.design.rows
+    assert one.input_digests != other.input_digests
 
 
 def test_an_orientation_that_is_none_is_refused():
@@ -88,7 +93,7 @@ def test_seeds_of_a_stack_count_from_zero():
 
 def test_the_key_follows_the_numbers_bias_and_type_alone():
     def digest(*arrays):
-        return from_weights(*arrays, **HERE).design.rows[0]["weights"]
+        return from_weights(*arrays, **HERE).input_digests["weights"]
 
     assert digest(W, B) == digest(W.copy(order="F"), B)
     assert digest(W) == digest(W, np.zeros(3))
@@ -114,6 +119,7 @@ def test_rows_come_out_the_same_in_any_company_and_order():
     assert bits(together) == [bits(one)[0] for one in alone]
     assert bits(together) == [a.arrays["W"].tobytes() for a in backwards[::-1]]
     assert [a.design.rows[0] for a in alone] == list(together.design.rows)
+    assert together.memory_bytes(rows[0]) == 9 * 8
 
 
 def test_later_changes_of_the_callers_array_do_not_reach_in():
@@ -162,13 +168,57 @@ def test_bad_weights_are_explained(arrays, changes, text):
         from_weights(*arrays, **(HERE | changes))
 
 
-def test_rows_of_other_weights_are_refused():
-    brought, other = from_weights(W, **HERE), from_weights(2 * W, **HERE)
-    with pytest.raises(ValueError, match="row 0: no weights with the digest"):
-        brought.complete(other.design)
-    wider = [dict(brought.design.rows[0]) | {"n_features": 4}]
-    with pytest.raises(ValueError, match="have 2 hidden units and 3 features"):
-        brought.complete(wider)
+def test_rows_that_no_weights_were_brought_in_for_are_refused():
+    brought = from_weights(W, **HERE)
+    (row,) = brought.design.rows
+    for change in ({"seed": 1}, {"n_features": 4}, {"feature_probability": 0.2}):
+        with pytest.raises(ValueError, match="row 0: no weights were brought in for"):
+            brought.complete([dict(row) | change])
+    with pytest.raises(ValueError, match="did you mean"):
+        brought.complete([dict(row) | {"rates": 0.5}])
+
+
+def test_a_claim_is_judged_on_imported_weights():
+    # At rate 0.5 every weight is half as long, so total interference, which is of the
+    # fourth power, is a sixteenth.
+    generator = np.random.default_rng(0)
+    full = generator.normal(size=(8, 2, 3))
+    brought = from_weights(
+        np.concatenate([full, full / 2]),
+        **HERE,
+        noise="dropout",
+        rate=[0.0] * 8 + [0.5] * 8,
+        seed=[*range(8), *range(8)],
+    )
+    ratio = paired_ratio(
+        "total_interference", factor="rate", treated=0.5, control=0.0, where={}
+    )
+    study = Study(
+        name="weights-from-elsewhere",
+        question="Does total interference fall?",
+        subject=brought,
+        designs={"full": brought.design},
+        measures=[GEOMETRY],
+        claims=[
+            Claim(
+                name="falls",
+                statement="Total interference falls.",
+                parts=(Part(ratio, below(0.5)),),
+                reason="The second half of the stack is the first, shrunk.",
+                source="by construction",
+                designs=("full",),
+            )
+        ],
+        alpha=0.05,
+    )
+    store = Store.in_memory()
+    results = execute(study, store, design="full")
+    assert results.missing == 0
+    (verdict,) = judge(study, store, design="full")
+    assert verdict.word == "supported"
+    assert verdict.parts[0].estimate == pytest.approx(1 / 16)
+    stored = store.artifact(str(results["key"][3])).arrays["W"]
+    assert stored.tobytes() in {one.tobytes() for one in (*full, *(full / 2))}
 
 
 torch = pytest.importorskip("torch")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -37,51 +38,67 @@ HISTORY = (
 
 @dataclass(frozen=True, eq=False)
 class ImportedWeights:
-    """Models trained elsewhere, as a subject: its rows name their weights by digest.
+    """Models trained elsewhere, as a subject; make one with `from_weights`.
 
-    `design` has one row for each model; give it to a `Study` beside the subject itself.
-    Nothing is trained. Make one with `from_weights`.
+    `design` has a row for each model; give it to a `Study` beside the subject itself.
+    Nothing is trained. The digest of all arrays is part of every key, so that other
+    weights are other rows, whatever is said of them.
     """
 
-    models: Mapping[str, Artifact]
     design: Design
+    artifacts: Sequence[Artifact]
     name: str = "weights"
     law: int = 1
 
     @property
     def factors(self) -> Sequence[Factor]:
-        """The columns it understands: `weights`, and those of the toy model."""
+        """The columns it understands: those of the toy model."""
         return _FACTORS
+
+    @functools.cached_property
+    def input_digests(self) -> Mapping[str, str]:
+        """SHA-256 over the type, shape and bytes of every W (hidden, feature) and b."""
+        digest = hashlib.sha256()
+        for artifact in self.artifacts:
+            for name in ("W", "b"):
+                array = np.ascontiguousarray(artifact.arrays[name])
+                plain = array.astype(array.dtype.newbyteorder("<"), copy=False)
+                digest.update(f"{name} {plain.dtype.str} {plain.shape}\0".encode())
+                digest.update(plain.tobytes())
+        return {"weights": digest.hexdigest()}
+
+    @functools.cached_property
+    def _by_row(self) -> Mapping[Any, Artifact]:
+        rows = complete(self.design, _FACTORS)
+        return {
+            _identity(row): artifact
+            for row, artifact in zip(rows, self.artifacts, strict=True)
+        }
 
     def complete(self, design: Iterable[Row]) -> list[dict[str, Any]]:
         """Every row with every factor, checked.
 
         Raises:
-            ValueError: a value out of range, weights that were not brought in, or sizes
-                that are not theirs.
+            ValueError: a value out of range, or a row that no weights were brought in
+                for: a further seed can not be had from here.
         """
         rows = complete(design, _FACTORS)
         for position, row in enumerate(rows):
             try:
                 model.check_together(row)
-                self._check_weights(row)
+                self._artifact(row)
             except ValueError as error:
                 raise ValueError(f"row {position}: {error}") from None
         return rows
 
-    def _check_weights(self, row: Row) -> None:
-        digest = str(row["weights"])
-        if digest not in self.models:
+    def _artifact(self, row: Row) -> Artifact:
+        artifact = self._by_row.get(_identity(row))
+        if artifact is None:
             raise ValueError(
-                f"no weights with the digest {digest!r} were brought in; use the rows "
-                "of `design`, as `from_weights` made them"
+                f"no weights were brought in for {dict(row)}; use rows of `design`, "
+                "and for more seeds train more models and bring them in"
             )
-        m, n = self.models[digest].arrays["W"].shape
-        if (row["n_hidden"], row["n_features"]) != (m, n):
-            raise ValueError(
-                f"the weights {digest!r} have {m} hidden units and {n} features, and "
-                f"the row says {row['n_hidden']} and {row['n_features']}"
-            )
+        return artifact
 
     def train(
         self,
@@ -92,9 +109,9 @@ class ImportedWeights:
         stop: Callable[[], bool],
     ) -> list[Artifact | None]:
         """The weights of every row; there is nothing to train."""
-        artifacts = [self.models[str(row["weights"])] for row in rows]
+        artifacts: list[Artifact | None] = [self._artifact(row) for row in rows]
         progress(1.0)
-        return list(artifacts)
+        return artifacts
 
     def core_seconds(self, row: Row) -> float:
         """Next to nothing: the weights are there."""
@@ -102,8 +119,11 @@ class ImportedWeights:
 
     def memory_bytes(self, row: Row) -> int:
         """What the row's arrays take."""
-        arrays = self.models[str(row["weights"])].arrays
-        return sum(array.nbytes for array in arrays.values())
+        return sum(array.nbytes for array in self._artifact(row).arrays.values())
+
+
+def _identity(row: Row) -> tuple[tuple[str, Any], ...]:
+    return tuple(sorted(row.items()))
 
 
 def from_weights(
@@ -153,13 +173,12 @@ def from_weights(
     columns = {
         name: _one_for_each(name, value, count=count) for name, value in factors.items()
     }
-    models, rows = {}, []
-    for i in range(count):
-        artifact = Artifact({"W": weights[i], "b": biases[i]})
-        digest = _digest(artifact)
-        models[digest] = artifact
-        rows.append({"weights": digest} | {name: v[i] for name, v in columns.items()})
-    brought = ImportedWeights(models, Design.from_rows(rows))
+    rows = [{name: v[i] for name, v in columns.items()} for i in range(count)]
+    artifacts = [
+        Artifact({"W": one, "b": bias})
+        for one, bias in zip(weights, biases, strict=True)
+    ]
+    brought = ImportedWeights(Design.from_rows(rows), artifacts)
     brought.complete(brought.design)
     return brought
 
@@ -240,26 +259,6 @@ def _one_for_each(name: str, value: Any, *, count: int) -> list[Any]:
     return values
 
 
-def _digest(artifact: Artifact) -> str:
-    """SHA-256 over the type, shape and bytes of W (hidden, feature) and b."""
-    digest = hashlib.sha256()
-    for name in ("W", "b"):
-        array = np.ascontiguousarray(artifact.arrays[name])
-        plain = array.astype(array.dtype.newbyteorder("<"), copy=False)
-        digest.update(f"{name} {plain.dtype.str} {plain.shape}\0".encode())
-        digest.update(plain.tobytes())
-    return digest.hexdigest()
-
-
-def _known_weights(value: Any) -> str:
-    if not isinstance(value, str):
-        raise ValueError(
-            f"`weights` is {value!r}; it must be the digest of weights that "
-            "`from_weights` brought in"
-        )
-    return value
-
-
 def _unknown_or(factor: Factor) -> Factor:
     """The same factor, None where nobody said."""
 
@@ -269,13 +268,10 @@ def _unknown_or(factor: Factor) -> Factor:
     return Factor(factor.name, f"{factor.meaning}; None if unknown", check, None)
 
 
-_FACTORS: tuple[Factor, ...] = (
-    Factor("weights", "the digest of the weights", _known_weights),
-    *(
-        _unknown_or(factor) if factor.name in HISTORY else factor
-        for factor in model.FACTORS
-        if factor.name != "weight_checkpoints"
-    ),
+_FACTORS: tuple[Factor, ...] = tuple(
+    _unknown_or(factor) if factor.name in HISTORY else factor
+    for factor in model.FACTORS
+    if factor.name != "weight_checkpoints"
 )
 
 
