@@ -278,7 +278,8 @@ def _page(
 
     if results is None:
         results = load(study, store, design=design, seeds=seeds)
-    path = output or Path(store.path) / "reports" / f"{study.name}-{design}.html"
+    folder = store.path or Path()
+    path = output or folder / "reports" / f"{study.name}-{design}.html"
     return render(
         study, results, verdicts, store=store, path=path.resolve(), design=design
     )
@@ -316,10 +317,11 @@ def _show_verdicts(
         return
     from rich import box
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     console = Console()
-    console.print(f"\n[bold]{' '.join(study.question.split())}[/bold]")
+    console.print(f"\n[bold]{escape(' '.join(study.question.split()))}[/bold]")
     if study.answer is not None:
         console.print(study.answer(verdicts), highlight=False)
     table = Table(box=box.SIMPLE, pad_edge=False)
@@ -327,17 +329,37 @@ def _show_verdicts(
         table.add_column(heading, overflow="fold")
     colours = {"supported": "green", "refuted": "red", "undecided": "yellow"}
     for verdict in verdicts:
-        holds = f"\nholds: {verdict.holds}" if verdict.holds else ""
-        reasons = "".join(f"\n{reason}" for reason in verdict.reasons)
+        details = "".join(f"\n{escape(line)}" for line in _details(verdict))
         table.add_row(
             f"[{colours[verdict.word]}]{verdict.word}[/]",
-            f"{verdict.claim.statement}[dim]{holds}{reasons}[/dim]",
+            f"{escape(verdict.claim.statement)}[dim]{details}[/dim]",
             verdict.standing,
             f"{verdict.seeds} of {verdict.planned}",
         )
     console.print(table)
     if page:
         console.print(f"report: {page}", soft_wrap=True, highlight=False)
+
+
+def _details(verdict: Verdict) -> list[str]:
+    """What stands behind a verdict, in a few short lines."""
+    if len(verdict.parts) == 1:
+        part = verdict.parts[0]
+        found = f"{part.estimate:.3g} [{part.low:.3g}, {part.high:.3g}]"
+        lines = [f"{found}; said: {part.region.describe()}"]
+    else:
+        words = [part.word for part in verdict.parts]
+        counts = [
+            f"{words.count(word)} {word}"
+            for word in ("supported", "refuted", "undecided")
+            if word in words
+        ]
+        lines = [f"{len(words)} parts: {', '.join(counts)}"]
+    if verdict.holds:
+        lines.append(f"holds: {verdict.holds}")
+    if verdict.seeds_needed is not None:
+        lines.append(f"about {verdict.seeds_needed} seeds would decide it")
+    return [*lines, *verdict.reasons]
 
 
 @contextmanager

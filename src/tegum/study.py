@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from tegum.arrays import Artifact
 from tegum.claims import Claim, Table, check_claim, planned_seeds
@@ -14,6 +14,7 @@ from tegum.design import Design, Factor, Row, unknown
 from tegum.measures.facts import Measure
 
 
+@runtime_checkable
 class Subject(Protocol):
     """What turns rows into artifacts, under the row law.
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, SupportsFloat
 
 Encoded = float | int | str | None
 
 
-def number(value: float | None, *, digits: int = 4) -> Encoded:
+def number(value: SupportsFloat | None, *, digits: int = 4) -> Encoded:
     """A number to so many digits; `"NaN"` is undefined and null not measured.
 
     JSON has neither NaN nor infinity: these travel as text that JavaScript's
@@ -27,7 +27,7 @@ def number(value: float | None, *, digits: int = 4) -> Encoded:
     return int(short) if short.is_integer() and abs(short) < 1e15 else short
 
 
-def numbers(values: Iterable[float | None], *, digits: int = 4) -> list[Encoded]:
+def numbers(values: Iterable[SupportsFloat | None], *, digits: int = 4) -> list[Encoded]:
     """Each number to so many digits."""
     return [number(value, digits=digits) for value in values]
 

@@ -44,7 +44,8 @@ def study_from_file(path: Path) -> Study:
     if not path.is_file():
         raise ValueError(f"there is no file {path}; give the path of a Python file")
     spec = importlib.util.spec_from_file_location(path.stem, path)
-    assert spec is not None and spec.loader is not None
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[path.stem] = module
     spec.loader.exec_module(module)

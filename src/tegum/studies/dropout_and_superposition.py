@@ -327,8 +327,8 @@ CLAIMS = [
         "With decaying importance and dense features, dropout at rate 0.1 makes "
         "interference appear.",
         [Part(difference("total_interference", cell(*EXCEPTION), rate=0.1), APPEARS)],
-        reason="A tenth of one squared unit dot product, against less than a thousandth "
-        "without dropout.",
+        reason="A tenth of one squared unit dot product; without dropout there is less "
+        "than a thousandth.",
         source=f"{POST}: the exception.",
         rivals=[
             between(-0.1, 0.1, "no change"),

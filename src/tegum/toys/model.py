@@ -170,7 +170,7 @@ FACTORS: tuple[Factor, ...] = (
         ),
         0.0,
     ),
-    Factor("output", "the read-out's non-linearity", _one_of("output", OUTPUTS), "relu"),
+    Factor("output", "read-out non-linearity", _one_of("output", OUTPUTS), "relu"),
     Factor(
         "optimiser",
         "how parameters are updated",
@@ -333,7 +333,7 @@ def loss_steps(steps: int) -> Int[ndarray, " point"]:
 
 
 def checkpoint_steps(steps: int, count: int) -> Int[ndarray, " checkpoint"]:
-    """After which steps weights are kept: `count` steps, evenly spaced, the last too."""
+    """After which steps weights are kept: `count` of them, evenly spaced to the last."""
     if count == 0:
         return np.zeros(0, dtype=np.int64)
     return np.unique(np.round(np.linspace(0.0, steps, count + 1)[1:])).astype(np.int64)

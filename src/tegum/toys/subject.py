@@ -26,6 +26,11 @@ class ToyModels:
         """The columns it understands."""
         return model.FACTORS
 
+    @property
+    def instruction_set(self) -> str:
+        """The processor's instructions that the engine uses here, for the record."""
+        return engine.instruction_set()
+
     def complete(self, design: Iterable[Row]) -> list[dict[str, Any]]:
         """Every row with every factor, checked alone and together.
 

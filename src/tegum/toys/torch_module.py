@@ -30,8 +30,14 @@ def module_class() -> type[nn.Module]:
     Raises:
         ModuleNotFoundError: PyTorch is not installed; `pip install tegum[torch]`.
     """
-    import torch
-    from torch import nn
+    try:
+        import torch
+        from torch import nn
+    except ModuleNotFoundError as missing:
+        raise ModuleNotFoundError(
+            "to_torch needs PyTorch, which is not installed; run "
+            "`pip install 'tegum[torch]'`"
+        ) from missing
 
     class HookPoint(nn.Module):
         """Passes an activation on; forward hooks see it, or replace it."""
