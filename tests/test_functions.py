@@ -12,7 +12,10 @@ import pytest
 
 from tegum.arrays import Artifact, RowsFailed, stream
 from tegum.design import Factor, complete, grid
+from tegum.execution import execute, judge
 from tegum.functions import FunctionSubject, artifact_of
+from tegum.store import Store
+from tiny import STUDY, study_of
 
 
 def silent(share):
@@ -307,3 +310,46 @@ def test_costs_are_as_stated():
     )
     row = subject.complete(DESIGN)[0]
     assert (subject.core_seconds(row), subject.memory_bytes(row)) == (3.0, 5)
+
+
+def shifted(row):
+    """What `tiny.Tiny` makes of a row, as a plain function."""
+    draws = stream(row["seed"], "tiny").standard_normal((2, 3))
+    return {"W": draws + row["rate"], "step": [0, 10]}
+
+
+def test_a_function_is_executed_measured_and_judged_like_any_subject():
+    calls = []
+
+    def fails_at_first(row):
+        calls.append(dict(row))
+        if row["seed"] == 5 and len(calls) < 20:
+            raise ArithmeticError("no root")
+        return shifted(row)
+
+    subject = FunctionSubject(
+        "shifted", fails_at_first, in_process=True, core_seconds_per_row=0.01
+    )
+    study, store = study_of(subject), Store.in_memory()
+    with pytest.raises(RowsFailed, match="2 of 16 rows could not be trained") as caught:
+        execute(study, store, workers=1)
+    assert "ArithmeticError: no root" in str(caught.value)
+    assert len(calls) == 16
+    calls.extend([{}] * 4)
+    results = execute(study, store, workers=1)
+    assert len(calls) == 22
+    assert results.missing == 0
+    (verdict,) = judge(study, store)
+    assert verdict.word == "supported"
+    assert verdict.parts[0].estimate == pytest.approx(0.5)
+
+
+def test_a_raised_law_makes_other_rows():
+    store = Store.in_memory()
+    for law, mean in ((1, 0.0), (2, 7.0)):
+        subject = FunctionSubject(
+            "constant", lambda row, mean=mean: {"W": [mean]}, law=law, in_process=True
+        )
+        results = execute(study_of(subject, claims=()), store, workers=1)
+        assert (results["mean_weight"] == mean).all()
+    assert store.rows().num_rows == 2 * len(STUDY.designs["demo"])

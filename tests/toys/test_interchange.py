@@ -1,6 +1,7 @@
 """Weights in, modules out, and back again."""
 
 import re
+import sys
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from tegum.study import Study
 from tegum.toys import model, reference
 from tegum.toys.interchange import HOOK_NAMES, _oriented, from_weights, to_torch
 from tegum.toys.reference import Parameters
+from tegum.toys.torch_module import module_class
 
 W = np.array([[1.0, 0.0, 0.5], [0.0, 1.0, 0.5]])
 B = np.array([0.1, 0.2, 0.3])
@@ -382,3 +384,10 @@ def test_low_precision_tensors_are_brought_in():
 def test_what_no_module_can_be_made_of_is_refused(arguments, row, text):
     with pytest.raises(ValueError, match=re.escape(text)):
         to_torch(*arguments, row=row)
+
+
+def test_without_pytorch_the_remedy_is_named(monkeypatch):
+    module_class.cache_clear()
+    monkeypatch.setitem(sys.modules, "torch", None)
+    with pytest.raises(ModuleNotFoundError, match=r"tegum\[torch\]"):
+        to_torch(W, row={})
