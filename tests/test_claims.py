@@ -834,3 +834,24 @@ def test_a_factor_that_a_row_omits_is_none():
     design = Design.from_rows([{"rate": 0.0, "seed": 1}, {"seed": 2}])
     table = Table.from_design(design)
     assert table.levels["rate"] == (0.0, None)
+
+
+@given(st.randoms(use_true_random=False))
+def test_the_order_of_rows_and_claims_changes_nothing(random):
+    columns = columns_of(
+        DESIGN, y=lambda r: math.sin(7 * r["seed"] + 3 * r["rate"]) + r["rate"]
+    )
+    estimand = paired_difference("y", factor="rate", treated=0.5, control=0, where=AT)
+    claims = [
+        Claim("up", "s", [Part(estimand, above(0.0))], "r", "s"),
+        Claim(
+            "line", "s", [Part(slope("y", factor="rate", where=AT), above(0))], "r", ""
+        ),
+    ]
+    call = {"alpha": 0.9, "planned_seeds": {"up": 4, "line": 4}, **FACTS}
+    before = {v.claim.name: v for v in judge(claims, columns, **call)}
+    order = list(range(len(DESIGN)))
+    random.shuffle(order)
+    mixed = {name: column[order] for name, column in columns.items()}
+    after = {v.claim.name: v for v in judge(claims[::-1], mixed, **call)}
+    assert before == after
