@@ -40,9 +40,10 @@ def linear_dropout_penalty(
 
     In units of the loss, `[0, inf)`. Over all rotations QW it averages `(v / n) (tr A
     tr B + 2 tr AB) / (m + 2)`. Every rotation costs the same if A or B is proportional
-    to the identity: a tight frame with equal importances has no preferred basis. With B proportional to A the cost is the sum of `A_kk^2`, least
-    when every unit is equally loaded: linear dropout spreads, it does not align. Any
-    pull towards the axes must come from the ReLU.
+    to the identity: a tight frame with equal importances has no preferred basis. With B
+    proportional to A the cost is the sum of `A_kk^2`, least when every unit is equally
+    loaded: linear dropout spreads, it does not align. Any pull towards the axes must
+    come from the ReLU.
 
     Raises:
         ValueError: a rate outside [0, 1), or a probability outside (0, 1].

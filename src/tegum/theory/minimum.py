@@ -14,6 +14,8 @@ from scipy import optimize
 from tegum.arrays import stream
 from tegum.theory.expected_loss import expected_loss
 
+NODES = (24, 64)
+
 Start = tuple[Float[ndarray, "hidden feature"], Float[ndarray, " feature"]]
 
 
@@ -63,13 +65,12 @@ def local_minima(
     importance: Float[ndarray, " feature"] | None = None,
     rate: float = 0.0,
     output: str = "relu",
-    nodes: int = 32,
     max_iterations: int = 300,
 ) -> list[Minimum]:
     """The minimum that each start leads to, least loss first.
 
-    Quasi-Newton descent (L-BFGS-B) on `expected_loss` and its exact gradient; the loss
-    that is returned is computed anew with more nodes.
+    Quasi-Newton descent (L-BFGS-B) on `expected_loss` and its exact gradient, first
+    with few nodes and then, from where that ended, with more.
 
     Raises:
         ValueError: as `expected_loss`.
@@ -82,29 +83,28 @@ def local_minima(
         "rate": rate,
         "output": output,
     }
-    found = [
-        _descend(W, b, law=law, nodes=nodes, max_iterations=max_iterations)
-        for W, b in starts
-    ]
+    found = [_descend(W, b, law=law, max_iterations=max_iterations) for W, b in starts]
     return sorted(found, key=lambda minimum: minimum.loss)
 
 
-def _descend(
-    W: ndarray, b: ndarray, *, law: dict, nodes: int, max_iterations: int
-) -> Minimum:
+def _descend(W: ndarray, b: ndarray, *, law: dict, max_iterations: int) -> Minimum:
     shape, size = W.shape, W.size
 
-    def objective(flat: ndarray) -> tuple[float, ndarray]:
+    def objective(flat: ndarray, nodes: int) -> tuple[float, ndarray]:
         at = expected_loss(flat[:size].reshape(shape), flat[size:], **law, nodes=nodes)
         return at.loss, np.concatenate([at.W.ravel(), at.b])
 
-    result = optimize.minimize(
-        objective,
-        np.concatenate([W.ravel(), b]),
-        jac=True,
-        method="L-BFGS-B",
-        options={"maxiter": max_iterations, "ftol": 1e-9, "gtol": 1e-7},
-    )
-    W, b = result.x[:size].reshape(shape), result.x[size:]
+    flat, iterations = np.concatenate([W.ravel(), b]), 0
+    for nodes in NODES:
+        result = optimize.minimize(
+            objective,
+            flat,
+            args=(nodes,),
+            jac=True,
+            method="L-BFGS-B",
+            options={"maxiter": max_iterations, "ftol": 1e-9, "gtol": 1e-7},
+        )
+        flat, iterations = result.x, result.nit
+    W, b = flat[:size].reshape(shape), flat[size:]
     loss = expected_loss(W, b, **law).loss
-    return Minimum(loss, W, b, settled=result.nit < max_iterations)
+    return Minimum(loss, W, b, settled=iterations < max_iterations)

@@ -44,9 +44,9 @@ def candidate_losses(
         first two antipodal  s^2 / 3             n = 3 only
 
     Squared units of the inputs, `[0, inf)`. Ignored features have their bias at the
-    mean s/2; pairs `W = (1, -1)` have bias 0, so a pair errs only where both are active, and
-    by the smaller of the two: `E min(x_1, x_2)^2 = 1/6`. These are upper bounds of the
-    least loss: scale and bias of real optima are free (`least_loss`).
+    mean s/2; pairs `W = (1, -1)` have bias 0, so a pair errs only where both are
+    active, and by the smaller of the two: `E min(x_1, x_2)^2 = 1/6`. These are upper
+    bounds of the least loss: scale and bias of real optima are free (`least_loss`).
 
     Raises:
         ValueError: other sizes, a density outside (0, 1], or a negative importance.
@@ -179,7 +179,6 @@ def least_loss(
         feature_probability=density,
         importance=importance,
         rate=rate,
-        nodes=64,
     )[0]
     return Minimum(best.loss * n_features, best.W, best.b, best.settled)
 
