@@ -18,6 +18,9 @@ from scipy import special
 PLANNED_LOOK_SHARE = 0.8
 """The share of the error that the planned look spends; the rest is for further ones."""
 
+_RANKED = 10_000
+"""Ranks up to this many seeds are worked out at once."""
+
 EVERYWHERE = (-math.inf, math.inf)
 """The interval of too little data, and the range of a quantity without bounds."""
 
@@ -68,7 +71,7 @@ def median_interval(
 
     Source: David and Nagaraja 2003, "Order Statistics", section 7.1.
     """
-    _require_level(level)
+    _require_open("level", level, 0.95)
     if not 0.0 < resolution < math.inf:
         raise ValueError(
             f"resolution is {resolution}; it must be above 0 and finite: the smallest "
@@ -97,7 +100,7 @@ def order_statistic_rank(n: int, *, level: float) -> int:
     >>> order_statistic_rank(10, level=0.95)
     2
     """
-    _require_level(level)
+    _require_open("level", level, 0.95)
     cumulative = special.bdtr(np.arange(n // 2), n, 0.5)
     return int((cumulative <= _tail(level)).sum())
 
@@ -111,7 +114,7 @@ def fewest_seeds(level: float) -> int:
     >>> fewest_seeds(0.95), fewest_seeds(1 - 0.05 / 60)
     (6, 12)
     """
-    _require_level(level)
+    _require_open("level", level, 0.95)
     n = max(2, math.floor(-math.log2(1.0 - level)))
     while order_statistic_rank(n, level=level) == 0:
         n += 1
@@ -136,7 +139,7 @@ def clopper_pearson(successes: int, n: int, *, level: float) -> Interval:
 
     Source: Clopper and Pearson 1934.
     """
-    _require_level(level)
+    _require_open("level", level, 0.95)
     if not 0 <= successes <= n:
         raise ValueError(
             f"{successes} successes of {n}; the count must lie in [0, {n}]"
@@ -191,7 +194,7 @@ def simultaneous_level(alpha: float, *, parts: int) -> float:
     Raises:
         ValueError: an alpha outside (0, 1), or no part.
     """
-    _require_alpha(alpha)
+    _require_open("alpha", alpha, 0.05)
     if parts < 1:
         raise ValueError(f"a family of {parts} parts; it needs at least one")
     return 1.0 - alpha / parts
@@ -210,7 +213,7 @@ def extra_look_alpha(alpha: float, look: int) -> float:
     Raises:
         ValueError: an alpha outside (0, 1), or a look below 1.
     """
-    _require_alpha(alpha)
+    _require_open("alpha", alpha, 0.05)
     if look < 1:
         raise ValueError(f"look {look}; looks count from 1, the planned one")
     return alpha * PLANNED_LOOK_SHARE * (1.0 - PLANNED_LOOK_SHARE) ** (look - 1)
@@ -248,7 +251,7 @@ def seeds_needed(
     high: float,
     level: float,
     power: float,
-    most: int = 10_000,
+    most: int = _RANKED,
 ) -> int | None:
     """The smallest number of seeds whose median interval is likely to lie in a region.
 
@@ -265,8 +268,8 @@ def seeds_needed(
     Raises:
         ValueError: a level or power outside (0, 1), or an empty pilot.
     """
-    _require_level(level)
-    _require_power(power)
+    _require_open("level", level, 0.95)
+    _require_open("power", power, 0.8)
     pilot = np.asarray(pilot, dtype=np.float64)
     if pilot.size == 0:
         raise ValueError("the pilot has no seed; run a few, 5 or more, to plan from")
@@ -275,15 +278,18 @@ def seeds_needed(
     above = _shrunken(int((pilot > high).sum()) + missing, pilot.size, high < math.inf)
     if max(below, above) >= 0.5:
         return None
-    ranks = _ranks(most, level)
-    for first, last in _blocks(fewest_seeds(level), most):
-        n = np.arange(first, last + 1)
-        rank = ranks[first : last + 1]
-        fails = special.bdtrc(rank - 1, n, below) + special.bdtrc(rank - 1, n, above)
-        enough = np.flatnonzero((rank > 0) & (1.0 - fails >= power))
+    # Power grows with n, but for the steps of the rank: hopeless at the end of the
+    # search is hopeless before it.
+    end = (max(1, most - 64), most)
+    if not _powerful(*end, below, above, level=level, power=power).size:
+        return None
+    first = fewest_seeds(level)
+    while True:
+        last = min(most, 2 * first + 64)
+        enough = _powerful(first, last, below, above, level=level, power=power)
         if enough.size:
-            return int(n[enough[0]])
-    return None
+            return int(enough[0])
+        first = last + 1
 
 
 def seeds_needed_for_share(
@@ -304,8 +310,8 @@ def seeds_needed_for_share(
     Raises:
         ValueError: a level or power outside (0, 1), or an empty pilot.
     """
-    _require_level(level)
-    _require_power(power)
+    _require_open("level", level, 0.95)
+    _require_open("power", power, 0.8)
     if n == 0:
         raise ValueError("the pilot has no seed; run a few, 5 or more, to plan from")
     share = (successes + 1) / (n + 2)
@@ -348,19 +354,19 @@ def _ranks(most: int, level: float) -> Int[ndarray, " size"]:
     return rank
 
 
+def _powerful(
+    first: int, last: int, below: float, above: float, *, level: float, power: float
+) -> Int[ndarray, " size"]:
+    """The sizes at which fewer than k seeds fall on either side with enough power."""
+    n = np.arange(first, last + 1)
+    rank = _ranks(max(last, _RANKED), level)[n]
+    fails = special.bdtrc(rank - 1, n, below) + special.bdtrc(rank - 1, n, above)
+    return n[(rank > 0) & (1.0 - fails >= power)]
+
+
 def _tail(level: float) -> float:
     """The error that each end may have, a rounding error above it allowed."""
     return (1.0 - level) / 2.0 * (1.0 + 1e-12)
-
-
-def _blocks(first: int, most: int) -> list[tuple[int, int]]:
-    """Ranges of sizes, each longer than the one before: small answers are quick."""
-    blocks = []
-    while first <= most:
-        last = min(most, 2 * first + 64)
-        blocks.append((first, last))
-        first = last + 1
-    return blocks
 
 
 def _grid(most: int) -> list[int]:
@@ -375,19 +381,9 @@ def _shrunken(count: int, n: int, possible: bool) -> float:
     return (count + 1) / (n + 2) if possible else 0.0
 
 
-def _require_level(level: float) -> None:
-    if not 0.0 < level < 1.0:
-        raise ValueError(f"level is {level}; it must lie in (0, 1), as 0.95 does")
-
-
-def _require_alpha(alpha: float) -> None:
-    if not 0.0 < alpha < 1.0:
-        raise ValueError(f"alpha is {alpha}; it must lie in (0, 1), as 0.05 does")
-
-
-def _require_power(power: float) -> None:
-    if not 0.0 < power < 1.0:
-        raise ValueError(f"power is {power}; it must lie in (0, 1), as 0.8 does")
+def _require_open(name: str, value: float, usual: float) -> None:
+    if not 0.0 < value < 1.0:
+        raise ValueError(f"{name} is {value}; it must lie in (0, 1), as {usual} does")
 
 
 def _require_inside(
