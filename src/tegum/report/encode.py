@@ -27,7 +27,9 @@ def number(value: SupportsFloat | None, *, digits: int = 4) -> Encoded:
     return int(short) if short.is_integer() and abs(short) < 1e15 else short
 
 
-def numbers(values: Iterable[SupportsFloat | None], *, digits: int = 4) -> list[Encoded]:
+def numbers(
+    values: Iterable[SupportsFloat | None], *, digits: int = 4
+) -> list[Encoded]:
     """Each number to so many digits."""
     return [number(value, digits=digits) for value in values]
 

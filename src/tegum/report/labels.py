@@ -20,6 +20,8 @@ _NAMES = {
     "feature_probability": "sparsity",
     "importance_decay": "importance",
     "rate": "dropout rate",
+    "n_features": "features n",
+    "n_hidden": "hidden units m",
 }
 
 

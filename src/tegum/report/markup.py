@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import re
 from dataclasses import dataclass
 
 
@@ -45,6 +46,29 @@ def lines(*children: Child) -> Html:
     """Texts and elements with a line break between them; empty ones fall."""
     kept = [joined(c).text for c in children if c is not None and joined(c).text]
     return Html("<br>".join(kept))
+
+
+def prose(text: str) -> Html:
+    """Plain text as paragraphs: blank lines part them, lines with `- ` make a list.
+
+    `*a word*` is emphasised; everything else is text.
+    """
+    blocks: list[Html] = []
+    for block in re.split(r"\n\s*\n", text.strip()):
+        first, *items = re.split(r"(?:^|\n)\s*- ", block)
+        if first.strip():
+            blocks.append(element("p", _emphasised(first)))
+        if items:
+            entries = [element("li", _emphasised(item)) for item in items]
+            blocks.append(element("ul", *entries))
+    return joined(*blocks)
+
+
+def _emphasised(text: str) -> Html:
+    pieces = re.split(r"\*([^*\n]+)\*", " ".join(text.split()))
+    return joined(
+        *(element("em", piece) if k % 2 else piece for k, piece in enumerate(pieces))
+    )
 
 
 def definitions(pairs: list[tuple[str, Child]]) -> Html:

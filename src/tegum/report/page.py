@@ -19,7 +19,7 @@ from tegum.measures.geometry import FACTS, GEOMETRY
 from tegum.report.encode import number, script_json, script_safe
 from tegum.report.frame import Frame, frame
 from tegum.report.labels import factor_name, number_name, unit_text
-from tegum.report.markup import element
+from tegum.report.markup import element, prose
 from tegum.report.method import method, provenance, unsettled
 from tegum.report.picture import default_picture, held_fixed
 from tegum.report.series import series
@@ -64,7 +64,12 @@ def page_html(
     sentence = answer(study, verdicts)
     question = " ".join(study.question.split())
     against = contradictions(verdicts)
-    background = element("p", study.background, class_="background")
+    background = element(
+        "details",
+        element("summary", "Background, and what was fixed beforehand"),
+        prose(study.background),
+        class_="background",
+    )
     return Template(_asset("page.html")).substitute(
         title=escape(f"{study.name}: {question}"),
         style=_asset("page.css"),
@@ -72,7 +77,7 @@ def page_html(
         question=escape(question),
         answer=escape(sentence),
         contradictions=against.text if against else "",
-        background=background.text if study.background else "",
+        background=background.text if study.background.strip() else "",
         picture_label=escape(f"The headline picture. {sentence}"),
         picture_note=escape(note),
         verdicts=verdict_table(verdicts).text,

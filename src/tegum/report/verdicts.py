@@ -72,7 +72,8 @@ def _contradiction(verdict: Verdict) -> Html:
         for part in verdict.parts
         if part.word == "refuted"
     ]
-    source = f" Source: {verdict.claim.source}." if verdict.claim.source else ""
+    said = verdict.claim.source.rstrip(".")
+    source = f" Source: {said}." if said else ""
     holds = f" What holds instead: {verdict.holds}." if verdict.holds else ""
     return joined(
         element(

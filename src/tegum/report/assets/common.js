@@ -8,7 +8,7 @@ const CIVIDIS = ["#00224e", "#123570", "#3b496c", "#575d6d", "#707173", "#8a8678
 const SYMBOLS = ["circle", "square", "diamond", "triangle-up", "cross", "x", "star", "hexagon"];
 const SETTINGS = { responsive: true, displaylogo: false, modeBarButtons: [["toImage"]], scrollZoom: false };
 const QUIET = { responsive: true, displayModeBar: false, scrollZoom: false };
-const state = { number: page.first, mode: "value", at: page.axes.map(() => 0), cell: null };
+const state = { number: page.first, mode: "value", scale: "linear", at: page.axes.map(() => 0), cell: null };
 
 /** A node with properties and children; text is always text. */
 function make(tag, properties, ...children) {
@@ -40,7 +40,9 @@ function written(value, digits = 4) {
   const number = Number(value);
   if (Number.isNaN(number)) return "undefined";
   if (!Number.isFinite(number)) return number > 0 ? "∞" : "−∞";
-  return String(Number(number.toPrecision(digits))).replace("-", "−");
+  const tiny = number !== 0 && Math.abs(number) < 1e-3;
+  const text = tiny ? number.toExponential(digits - 1).replace(/\.?0*e/, "e") : String(Number(number.toPrecision(digits)));
+  return text.replace(/-/g, "−");
 }
 
 const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
@@ -104,6 +106,10 @@ const fixedAxes = () => page.axes.map((_, k) => k).filter((k) => k !== page.x &&
 const numberOf = (id) => page.numbers.find((number) => number.id === id);
 const seriesNow = () => page.series[state.number];
 const summaryNow = () => seriesNow()[state.mode] || seriesNow().value;
+
+const isLog = () => state.scale === "log" && state.mode === "value";
+/** Whether a value has a place on the scale chosen. */
+const placed = (value) => isNumber(value) && (!isLog() || Number(value) > 0);
 
 /** The cell at some levels, the rest as selected; undefined where the design has none. */
 function cellAt(levels) {

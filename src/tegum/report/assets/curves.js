@@ -36,7 +36,7 @@ function seedTrace(cells, colour, positions) {
   const paths = new Map();
   cells.forEach((k, at) => seedValues(k).forEach(([seed, value]) => {
     if (!paths.has(seed)) paths.set(seed, []);
-    paths.get(seed).push([positions[at], isNumber(value) ? Number(value) : null]);
+    paths.get(seed).push([positions[at], placed(value) ? Number(value) : null]);
   }));
   const x = [], y = [];
   for (const path of paths.values()) {
@@ -46,11 +46,11 @@ function seedTrace(cells, colour, positions) {
   return { x, y, mode: "lines+markers", line: { color: faded(colour, 0.22), width: 1 }, marker: { size: 2.5, color: faded(colour, 0.3) }, hoverinfo: "skip", showlegend: false };
 }
 
-function bandTraces(cells, colour, positions) {
+function bandTraces(cells, colour, positions, floor) {
   const { low, high } = summaryNow();
   const runs = [[]];
   cells.forEach((k, at) => {
-    if (isNumber(low[k]) && isNumber(high[k])) runs[runs.length - 1].push([positions[at], Number(low[k]), Number(high[k])]);
+    if (isNumber(low[k]) && isNumber(high[k])) runs[runs.length - 1].push([positions[at], placed(low[k]) ? Number(low[k]) : floor, placed(high[k]) ? Number(high[k]) : floor]);
     else runs.push([]);
   });
   return runs.filter((run) => run.length > 1).map((run) => ({
@@ -62,8 +62,8 @@ function bandTraces(cells, colour, positions) {
 
 function medianTrace(cells, colour, positions, k) {
   const { median, low, high } = summaryNow();
-  const value = cells.map((c) => (isNumber(median[c]) ? Number(median[c]) : null));
-  const reach = (end, sign) => cells.map((c, at) => (isNumber(end[c]) && value[at] !== null ? sign * (Number(end[c]) - value[at]) : 0));
+  const value = cells.map((c) => (placed(median[c]) ? Number(median[c]) : null));
+  const reach = (end, sign) => cells.map((c, at) => (placed(end[c]) && value[at] !== null ? sign * (Number(end[c]) - value[at]) : 0));
   return {
     x: positions, y: value, mode: "lines+markers", customdata: cells, hovertext: cells.map(hoverText), hoverinfo: "text",
     line: { color: colour, width: 2.2 }, marker: { color: colour, size: 8, symbol: SYMBOLS[k % SYMBOLS.length], line: { width: 1, color: css("--paper") } },
@@ -87,15 +87,22 @@ function gapTrace(cells, positions, floor) {
 function sharedRange(lists) {
   const { low, high } = summaryNow();
   let least = Infinity, most = -Infinity;
-  const take = (v) => { if (isNumber(v)) { least = Math.min(least, Number(v)); most = Math.max(most, Number(v)); } };
+  const take = (v) => { if (placed(v)) { least = Math.min(least, Number(v)); most = Math.max(most, Number(v)); } };
   lists.flat().forEach((k) => {
     take(low[k]); take(high[k]); take(summaryNow().median[k]);
     seedValues(k).forEach(([, value]) => take(value));
   });
-  if (least > most) return [0, 1];
+  if (least > most) return isLog() ? [0.1, 1] : [0, 1];
+  if (isLog()) {
+    const grow = (most / least) ** 0.07 || 2;
+    return [least / Math.max(grow, 1.1), most * Math.max(grow, 1.1)];
+  }
   const pad = (most - least || Math.abs(most) || 1) * 0.07;
   return [least - pad, most + pad];
 }
+
+/** A place so far up a range, on the scale chosen. */
+const between = ([low, high], share) => (isLog() ? low * (high / low) ** share : low + share * (high - low));
 
 function panelFigure(parent, panel, height) {
   const chart = make("div", { className: "chart" });
@@ -128,13 +135,13 @@ function drawCurves() {
     lines.forEach((_, k) => {
       const at = cells[p][k].map((c) => axis.positions[page.cells[c].at[page.x]]);
       faint.push(seedTrace(cells[p][k], colours[k], at));
-      bands.push(...bandTraces(cells[p][k], colours[k], at));
+      bands.push(...bandTraces(cells[p][k], colours[k], at, range[0]));
       medians.push(medianTrace(cells[p][k], colours[k], at, k));
-      gaps.push(gapTrace(cells[p][k], at, range[0] + (0.02 + 0.03 * k) * (range[1] - range[0])));
+      gaps.push(gapTrace(cells[p][k], at, between(range, 0.02 + 0.03 * k)));
     });
     const unit = numberOf(state.number).unit;
     const title = { text: plain(`${numberOf(state.number).name}${state.mode === "change" ? ", change" : ""}`) + `<br><sub>${plain(unit)}</sub>`, standoff: 6 };
-    const layout = { margin: { l: 62, r: 10, t: 8, b: 50 }, hovermode: "closest", xaxis: axisLayout(axis), yaxis: { title, range: range.slice(), zeroline: state.mode === "change", showline: true, ticks: "outside", ticklen: 4 } };
+    const layout = { margin: { l: 62, r: 10, t: 8, b: 50 }, hovermode: "closest", xaxis: axisLayout(axis), yaxis: { title, type: isLog() ? "log" : "linear", range: isLog() ? range.map(Math.log10) : range.slice(), exponentformat: "power", zeroline: state.mode === "change", showline: true, ticks: "outside", ticklen: 4 } };
     const chart = charts[p];
     Plotly.newPlot(chart, [...faint, ...bands, ...medians, ...gaps], themed(layout), SETTINGS);
     chart.on("plotly_click", (event) => { const k = event.points[0].customdata; if (typeof k === "number") showCell(k); });
@@ -170,5 +177,5 @@ function drawCurvesLegend(lines, colours, cells) {
   if (cells.some((k) => median[k] === null)) {
     legend.append(legendEntry("not measured", makeSvg("circle", { cx: 15, cy: 7, r: 4, fill: "none", stroke: css("--faint"), "stroke-width": 1.5 })));
   }
-  byId("curves-note").textContent = "Thick: median over seeds. Band and whiskers: where the median lies with 95 % confidence, for each cell alone (the verdicts rest on wider, simultaneous intervals); none is drawn where the seeds are too few. Faint: single seeds.";
+  byId("curves-note").textContent = "Thick: median over seeds. Band and whiskers: where the median lies with 95 % confidence, for each cell alone (the verdicts rest on wider, simultaneous intervals); none is drawn where the seeds are too few. Faint: single seeds." + (isLog() && cells.some((k) => isNumber(median[k]) && Number(median[k]) <= 0) ? " Values that are not above 0 have no place on a logarithmic scale: see the map or the table." : "");
 }

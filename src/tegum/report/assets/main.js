@@ -6,6 +6,9 @@ function drawControls() {
     const from = `change from ${page.axes[page.x].name} ${page.axes[page.x].labels[page.control]}, paired by seed`;
     controls.append(selector("show", [["value", "the number itself"], ["change", from]], state.mode, (mode) => { state.mode = mode; drawExplore(); }));
   }
+  if (state.mode === "value") {
+    controls.append(selector("scale", [["linear", "linear"], ["log", "logarithmic"]], state.scale, (scale) => { state.scale = scale; drawExplore(); }));
+  }
   const fixed = fixedAxes();
   fixed.forEach((axis) => {
     const options = page.axes[axis].labels.map((label, k) => [k, label]);

@@ -5,13 +5,14 @@ function mapCells(panel, rows) {
 
 function mapRange(cells) {
   const { median } = summaryNow();
-  const values = cells.filter((k) => k !== undefined && isNumber(median[k])).map((k) => Number(median[k]));
+  const values = cells.filter((k) => k !== undefined && placed(median[k])).map((k) => Number(median[k]));
   if (!values.length) return null;
   const least = Math.min(...values), most = Math.max(...values);
   if (state.mode === "change") {
     const reach = Math.max(Math.abs(least), Math.abs(most)) || 1;
     return [-reach, reach];
   }
+  if (isLog()) return least === most ? [least / 2, most * 2] : [least, most];
   return least === most ? [least - 0.5, most + 0.5] : [least, most];
 }
 
@@ -70,12 +71,14 @@ function drawMapPanel(chart, panel, grid, rows, range, scale) {
   const axis = page.axes[page.x], other = page.y === null ? null : page.axes[page.y];
   const { median } = summaryNow();
   const value = (k) => (k !== undefined && isNumber(median[k]) ? Number(median[k]) : null);
+  const shade = (v) => (v === null || !isLog() ? v : Math.log10(Math.max(v, range[0])));
+  const [zmin, zmax] = range ? range.map((end) => (isLog() ? Math.log10(end) : end)) : [0, 1];
   const crowded = axis.labels.length > (isNarrow() ? 8 : 12);
   const heat = {
-    type: "heatmap", x: axis.labels.map((_, k) => k), y: rows.map((_, k) => k), z: grid.map((row) => row.map(value)),
+    type: "heatmap", x: axis.labels.map((_, k) => k), y: rows.map((_, k) => k), z: grid.map((row) => row.map((k) => (range ? shade(value(k)) : value(k)))),
     text: grid.map((row) => row.map((k) => (value(k) === null ? "" : written(median[k], 3)))), texttemplate: crowded ? "" : "%{text}", textfont: { size: isNarrow() ? 9 : 11 },
     hovertext: grid.map((row) => row.map((k) => (k === undefined ? "" : hoverText(k)))), hoverinfo: "text", hoverongaps: false,
-    colorscale: plotlyScale(scale), zmin: range ? range[0] : 0, zmax: range ? range[1] : 1, showscale: false, xgap: 1, ygap: 1,
+    colorscale: plotlyScale(scale), zmin, zmax, showscale: false, xgap: 1, ygap: 1,
   };
   const traces = [
     heat,
@@ -104,7 +107,7 @@ function drawMapLegend(range, scale, cells) {
   if (range) {
     const ramp = make("i", { className: "ramp", ariaHidden: "true" });
     ramp.style.background = `linear-gradient(to right, ${scale.join(",")})`;
-    legend.append(make("span", {}, written(range[0], 3), ramp, written(range[1], 3)), make("span", {}, `median over seeds, ${unit}`));
+    legend.append(make("span", {}, written(range[0], 3), ramp, written(range[1], 3)), make("span", {}, `median over seeds${unit ? `, ${unit}` : ""}${isLog() ? ", logarithmic colours" : ""}`));
   }
   const swatch = (pattern) => {
     const lines = pattern === "/" ? "M2 14L12 0M9 14L19 0M16 14L26 0" : "M6 4h1M13 4h1M20 4h1M6 10h1M13 10h1M20 10h1";
