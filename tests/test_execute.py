@@ -243,15 +243,10 @@ def test_a_subject_that_returns_nothing_for_a_row_is_reported(store):
 
 
 def test_two_rows_that_are_one_model_are_refused(store):
-    design = grid(rate=[0.5], seeds=2) | grid(rate=[0.5], label="plain", seeds=2)
-    with pytest.raises(
-        ValueError, match="rows 0 and 2 of the design are the same model"
-    ):
-        execute(replace_designs(STUDY, demo=design), store)
-
-
-def replace_designs(study, **designs):
-    return replace(study, designs=designs, claims=())
+    design = grid(rate=[0.5, 0.5 + 1e-14], seeds=2)
+    study = study_of(Tiny(), designs={"demo": design}, claims=())
+    with pytest.raises(ValueError, match="rows 0 and 2 of the design are the same"):
+        execute(study, store)
 
 
 def test_a_factor_may_not_be_called_like_a_column(store):
@@ -274,7 +269,7 @@ def test_a_number_may_not_be_called_like_a_factor(store):
     [
         ({"design": "dem"}, "no design is called `dem`; did you mean demo"),
         ({"seeds": 0}, "`seeds` is 0"),
-        ({"seeds": 2.5}, r"`seeds` is 2\.5"),
+        ({"seeds": -3}, "`seeds` is -3"),
         ({"workers": 0}, "`workers` is 0"),
         ({"memory_bytes": 0}, "`memory_bytes` is 0"),
         ({"memory_bytes": 500}, "raise `memory_bytes`"),

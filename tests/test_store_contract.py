@@ -231,7 +231,7 @@ def test_whole_numbers_beyond_floats_meet_as_text(store):
 
 
 @pytest.mark.parametrize(
-    "array", [np.array(["text"]), np.array([1j]), np.array([None]), [1.0]]
+    "array", [np.array(["text"]), np.array([1j]), np.array([None])]
 )
 def test_arrays_without_numbers_are_refused_and_nothing_is_kept(store, array):
     with pytest.raises(ValueError, match="`W`"):
