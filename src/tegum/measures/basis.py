@@ -19,7 +19,6 @@ from numpy import ndarray
 
 from tegum.arrays import Artifact
 from tegum.design import Row
-from tegum.measures.facts import Measure
 from tegum.measures.frame import Frame, ratio
 from tegum.measures.input_law import Probability, input_cumulants
 from tegum.measures.kurtosis import BesideRotations, rotated_kurtosis_of_unit_norms
@@ -296,34 +295,63 @@ def _scaled(W: Weights) -> Float[ndarray, "*batch hidden feature"]:
     return _scaled(Frame.of(W))
 
 
+def exact_kurtosis_number(
+    W: Weights,
+    *,
+    feature_probability: Probability,
+    statistic: str,
+    rate: float = 0.0,
+    gap: bool = False,
+) -> PerModel:
+    """One kurtosis of the hidden layer, exact, or its gap to the rotated average.
+
+    `exact_kurtosis(...)[statistic]`, its `value` or its `gap`, for every model of a
+    batch; `statistic` is `per_unit`, `pooled` or `unit_norms`. NaN where it is.
+
+    Raises:
+        ValueError: as `exact_kurtosis`; another statistic.
+
+    Source: as `exact_kurtosis`.
+
+    >>> law = {"feature_probability": 0.1, "statistic": "per_unit"}
+    >>> float(exact_kurtosis_number(np.eye(3), **law).round(3)) + 3
+    16.284
+    """
+    if statistic not in STATISTICS:
+        raise ValueError(
+            f"`statistic` is {statistic!r}; it must be one of {', '.join(STATISTICS)}"
+        )
+    W = _scaled(W)
+    flat = W.reshape(-1, *W.shape[-2:])
+    law = {"feature_probability": feature_probability, "rate": rate}
+    found = [exact_kurtosis(w, **law)[statistic] for w in flat]
+    numbers = [beside.gap if gap else beside.value for beside in found]
+    return np.array(numbers, dtype=np.float64).reshape(W.shape[:-2])
+
+
 def numbers_of(artifact: Artifact, row: Row) -> dict[str, Any]:
     """The basis of one model, from its weights `W` and the law of its row's inputs.
 
     `masked` numbers take dropout at the row's own rate, and are the clean ones at rate
     0. They are NaN for noise that has no masks.
     """
-    frame = Frame.of(artifact.arrays["W"])
+    W, rate = _scaled(artifact.arrays["W"]), mask_rate(row)
     q: Any = row["feature_probability"]
-    clean = exact_kurtosis(_scaled(frame), feature_probability=q)
+    nothing = BesideRotations(math.nan, math.nan, math.nan)
+    states = {"clean": exact_kurtosis(W, feature_probability=q)}
+    if math.isnan(rate):
+        states["masked"] = dict.fromkeys(STATISTICS, nothing)
+    elif rate == 0.0:
+        states["masked"] = states["clean"]
+    else:
+        states["masked"] = exact_kurtosis(W, feature_probability=q, rate=rate)
     numbers: dict[str, Any] = {
-        "unit_alignment": mean_unit_alignment(frame),
-        "unit_alignment_gap": unit_alignment_gap(frame),
-        "participation_gap": participation_gap(frame),
-        "axis_share": mean_largest_axis_share(frame),
-        "axis_share_gap": axis_share_gap(frame),
-        "features_per_unit": mean_features_per_unit(frame),
-        "features_per_unit_gap": features_per_unit_gap(frame),
+        quantity.__name__: quantity(W) for quantity in OF_WEIGHTS
     }
-    rate = mask_rate(row)
-    masked = clean
-    if rate != 0.0 and not math.isnan(rate):
-        masked = exact_kurtosis(_scaled(frame), feature_probability=q, rate=rate)
-    for state, found in (("clean", clean), ("masked", masked)):
-        for name, beside in found.items():
-            lost = state == "masked" and math.isnan(rate)
-            stem = _NAMES[name].format(state=state)
-            numbers[stem] = math.nan if lost else beside.value
-            numbers[f"{stem}_gap"] = math.nan if lost else beside.gap
+    for state, found in states.items():
+        for statistic, name in STATISTICS.items():
+            numbers[f"{state}_{name}"] = found[statistic].value
+            numbers[f"{state}_{name}_gap"] = found[statistic].gap
     return numbers
 
 
@@ -335,40 +363,26 @@ def mask_rate(row: Row) -> float:
     return float(rate) if noise == "dropout" else math.nan
 
 
-_NAMES = {
-    "per_unit": "{state}_kurtosis_per_unit",
-    "pooled": "{state}_kurtosis_pooled",
-    "unit_norms": "{state}_kurtosis_of_unit_norms",
-}
-
-
-_RANGES = {
-    "unit_alignment": (0.0, 1.0),
-    "unit_alignment_gap": (-1.0, 1.0),
-    "axis_share": (0.0, 1.0),
-    "axis_share_gap": (-1.0, 1.0),
-    "features_per_unit": (1.0, math.inf),
+OF_WEIGHTS = (
+    mean_unit_alignment,
+    unit_alignment_gap,
+    participation_gap,
+    mean_largest_axis_share,
+    axis_share_gap,
+    mean_features_per_unit,
+    features_per_unit_gap,
+)
+STATISTICS = {
+    "per_unit": "kurtosis_per_unit",
+    "pooled": "kurtosis_pooled",
+    "unit_norms": "kurtosis_of_unit_norms",
 }
 NUMBERS = (
-    "unit_alignment",
-    "unit_alignment_gap",
-    "participation_gap",
-    "axis_share",
-    "axis_share_gap",
-    "features_per_unit",
-    "features_per_unit_gap",
+    *(quantity.__name__ for quantity in OF_WEIGHTS),
     *(
-        name.format(state=state) + suffix
+        f"{state}_{name}{suffix}"
         for state in ("clean", "masked")
-        for name in _NAMES.values()
+        for name in STATISTICS.values()
         for suffix in ("", "_gap")
     ),
-)
-
-BASIS = Measure(
-    name="basis",
-    version=1,
-    function=numbers_of,
-    numbers=NUMBERS,
-    ranges=_RANGES,
 )

@@ -9,6 +9,7 @@ over more units is hit more often and less hard.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +20,6 @@ from numpy import ndarray
 from tegum.arrays import Artifact
 from tegum.design import Row
 from tegum.measures.basis import mask_rate
-from tegum.measures.facts import Measure
 from tegum.measures.frame import Frame, ratio
 from tegum.measures.represented import participation_ratio
 from tegum.measures.sphere import checked_rate
@@ -296,89 +296,90 @@ def _checked_share(name: str, value: float) -> None:
         )
 
 
+def mean_over_features(W: Weights, *, quantity: str, **arguments: float) -> ndarray:
+    """A quantity of each feature, averaged over features by squared norm.
+
+    `sum_i |W_i|^2 a_i / sum_i |W_i|^2`, so that a feature that fades out leaves it
+    smoothly. In the units of the quantity. NaN where W = 0 and where the quantity is
+    undefined for a feature with `W_i != 0`.
+
+    Raises:
+        ValueError: an unknown quantity; as the quantity itself.
+
+    Source: this project.
+
+    >>> W = np.array([[1.0, 1.0], [0.0, 1.0]])
+    >>> round(float(mean_over_features(W, quantity="carriers_by_participation")), 3)
+    1.667
+    """
+    if quantity not in _QUANTITIES:
+        raise ValueError(
+            f"`quantity` is {quantity!r}; it must be one of {', '.join(_QUANTITIES)}"
+        )
+    frame = Frame.of(W)
+    each = _QUANTITIES[quantity](frame, **arguments)
+    s = frame.norm_squared
+    return ratio((s * np.where(frame.lives, each, 0.0)).sum(-1), s.sum(-1))
+
+
+def _escape_by_participation(W: Weights, *, rate: float) -> PerFeature:
+    return np.asarray(escape_probability(carriers_by_participation(W), rate=rate))
+
+
+def _escape_by_threshold(W: Weights, *, rate: float, min_share: float) -> PerFeature:
+    carriers = carriers_by_threshold(W, min_share=min_share)
+    return np.asarray(escape_probability(carriers, rate=rate))
+
+
+_QUANTITIES: dict[str, Callable[..., PerFeature]] = {
+    "carriers_by_participation": carriers_by_participation,
+    "carriers_by_threshold": carriers_by_threshold,
+    "carriers_by_masks": carriers_by_masks,
+    "probe_escape": escape_by_masks,
+    "probe_share_lost_when_hit": share_lost_when_hit,
+    "escape_by_participation": _escape_by_participation,
+    "escape_by_threshold": _escape_by_threshold,
+    "escape_by_masks": escape_by_masks,
+    "relative_noise": relative_noise_variance_of,
+}
+NUMBERS = tuple(_QUANTITIES)
+
+
+def arguments_of(
+    quantity: str, *, rate: float, min_share: float, probe_rate: float
+) -> dict[str, float]:
+    """What a quantity needs besides W: its own rate or the probe's, and a share."""
+    probe = {"rate": probe_rate, "max_lost_share": min_share}
+    return {
+        "carriers_by_threshold": {"min_share": min_share},
+        "carriers_by_masks": probe,
+        "probe_escape": probe,
+        "probe_share_lost_when_hit": probe,
+        "escape_by_participation": {"rate": rate},
+        "escape_by_threshold": {"rate": rate, "min_share": min_share},
+        "escape_by_masks": {"rate": rate, "max_lost_share": min_share},
+        "relative_noise": {"rate": rate},
+    }.get(quantity, {})
+
+
 def numbers_of(
-    artifact: Artifact,
-    row: Row,
-    *,
-    min_share: float,
-    probe_rate: float,
+    artifact: Artifact, row: Row, *, min_share: float, probe_rate: float
 ) -> dict[str, Any]:
     """The redundancy of one model, each number averaged over features by `|W_i|^2`.
 
     `carriers_by_masks` and `probe_*` take the same `probe_rate` in every model, so that
-    models trained at different rates can be compared; `escape_*` and
-    `relative_noise_variance` take the row's own rate.
+    models trained at different rates can be compared; `escape_*` and `relative_noise`
+    take the row's own rate, and are NaN for noise that has no masks.
     """
-    frame = Frame.of(artifact.arrays["W"])
-    own = mask_rate(row)
-    threshold = carriers_by_threshold(frame, min_share=min_share)
-    participation = carriers_by_participation(frame)
-    probe = {"rate": probe_rate, "max_lost_share": min_share}
-    of_feature: dict[str, Any] = {
-        "carriers_by_participation": participation,
-        "carriers_by_threshold": threshold,
-        "carriers_by_masks": carriers_by_masks(frame, **probe),
-        "probe_escape": escape_by_masks(frame, **probe),
-        "probe_share_lost_when_hit": share_lost_when_hit(frame, **probe),
-    }
-    own_names = (
-        "escape_by_participation",
-        "escape_by_threshold",
-        "escape_by_masks",
-        "relative_noise_variance",
-    )
-    if math.isnan(own):
-        of_feature |= dict.fromkeys(own_names, np.full(frame.n_features, np.nan))
-    else:
-        found = (
-            escape_probability(participation, rate=own),
-            escape_probability(threshold, rate=own),
-            escape_by_masks(frame, rate=own, max_lost_share=min_share),
-            relative_noise_variance_of(frame, rate=own),
+    frame, rate = Frame.of(artifact.arrays["W"]), mask_rate(row)
+    numbers: dict[str, Any] = {}
+    for quantity in NUMBERS:
+        shares = {"min_share": min_share, "probe_rate": probe_rate}
+        arguments = arguments_of(quantity, rate=rate, **shares)
+        unknown = math.isnan(arguments.get("rate", 0.0))
+        numbers[quantity] = (
+            math.nan
+            if unknown
+            else mean_over_features(frame, quantity=quantity, **arguments)
         )
-        of_feature |= dict(zip(own_names, found, strict=True))
-    return {name: _by_norm(value, frame) for name, value in of_feature.items()}
-
-
-def _by_norm(of_feature: Float[ndarray, " feature"], frame: Frame) -> float:
-    """The mean over features weighted by `|W_i|^2`; NaN where a live one is."""
-    s = frame.norm_squared
-    total = float(s.sum())
-    if not total > 0.0:
-        return math.nan
-    return float((s * np.where(frame.lives, of_feature, 0.0)).sum() / total)
-
-
-NUMBERS = (
-    "carriers_by_participation",
-    "carriers_by_threshold",
-    "carriers_by_masks",
-    "probe_escape",
-    "probe_share_lost_when_hit",
-    "escape_by_participation",
-    "escape_by_threshold",
-    "escape_by_masks",
-    "relative_noise_variance",
-)
-
-REDUNDANCY = Measure(
-    name="redundancy",
-    version=1,
-    function=numbers_of,
-    numbers=NUMBERS,
-    parameters={
-        "min_share": MIN_SHARE,
-        "probe_rate": PROBE_RATE,
-    },
-    ranges={
-        "probe_escape": (0.0, 1.0),
-        "probe_share_lost_when_hit": (0.0, 1.0),
-        "escape_by_participation": (0.0, 1.0),
-        "escape_by_threshold": (0.0, 1.0),
-        "escape_by_masks": (0.0, 1.0),
-        "relative_noise_variance": (0.0, math.inf),
-        "carriers_by_participation": (1.0, math.inf),
-        "carriers_by_threshold": (0.0, math.inf),
-        "carriers_by_masks": (0.0, math.inf),
-    },
-)
+    return numbers

@@ -165,6 +165,8 @@ def rotation_gap(
     generator = stream(seed, "rotation")
     rotations = random_rotations(m, count=n_rotations, generator=generator)
     masks = enumerated_masks(m, rate=rate) if exact else None
+    if rate == 0.0:
+        masks = Masks(np.ones((1, m), dtype=bool), np.ones(1), exact=False)
     settings = {"importance": importances(row), "output": row["output"], "rate": rate}
     losses = []
     for Q in rotations:
