@@ -81,7 +81,15 @@ class TestShrinkageCrossesAFixedThreshold:
                 assert features_represented(W) == k
                 assert features_by_corrected_norm(W, noise_variance=v) == k
 
-    def test_so_do_numbers_with_norms_in_them(self):
+    def test_the_correction_is_smaller_for_a_feature_spread_over_units(self):
+        # p = 1/2, v = 1, |W|^2 = 0.3: 0.3 (1 + 1) > 1/2 on one unit (PR = 1); 0.3 (1 +
+        # 1/4) < 1/2 on four (PR = 4), where shrinkage explains only 1/(1 + 1/4) = 0.8.
+        aligned = np.sqrt(0.3) * np.eye(4, 1)
+        spread = np.sqrt(0.3) * np.full((4, 1), 0.5)
+        assert features_by_corrected_norm(aligned, noise_variance=1.0) == 1
+        assert features_by_corrected_norm(spread, noise_variance=1.0) == 0
+
+    def test_numbers_with_norms_in_them_fall(self):
         # The same directions all along: interference falls, packing does not change.
         before = self.trained(0.0, harmonic_frame(10, 5))
         after = self.trained(0.5, harmonic_frame(10, 5))
