@@ -19,6 +19,7 @@ PARTS = (
     ("fewer_features", "fewer features", PALETTE[5], "/"),
     ("packing", "packing", PALETTE[2], "x"),
 )
+INTERVAL = PALETTE[1]
 RATE = 0.5
 
 
@@ -93,14 +94,15 @@ def _add_cell(figure: go.Figure, results: Results, part: Any) -> None:
                 "array": [100.0 * (part.high - part.estimate)],
                 "arrayminus": [100.0 * (part.estimate - part.low)],
                 "thickness": 2,
-                "width": 5,
+                "width": 6,
+                "color": INTERVAL,
             },
             mode="markers",
             marker={
                 "symbol": "diamond",
                 "size": 9,
-                "color": "white",
-                "line": {"color": "black", "width": 1.5},
+                "color": INTERVAL,
+                "line": {"color": "white", "width": 1},
             },
             name="all together, with its interval",
             legendgroup="sum",
@@ -149,7 +151,7 @@ def _add_exception(figure: go.Figure, results: Results) -> None:
         dense.where(rate=rate)["total_interference"].astype(np.float64)
         for rate in rates
     ]
-    colour = PALETTE[1]
+    colour = PALETTE[3]
     low = [float(np.nanquantile(v, 0.1)) for v in values]
     high = [float(np.nanquantile(v, 0.9)) for v in values]
     figure.add_trace(band(rates, low, high, colour=colour), row=1, col=2)

@@ -517,7 +517,10 @@ STUDY = Study(
     name="dropout-and-superposition",
     question="Does dropout inhibit superposition in toy autoencoders, and is it by "
     "weaker features, fewer features, or looser packing?",
-    background=__doc__ or "",
+    background="Less superposition can mean weaker features (shrinkage alone lowers "
+    "every interference), fewer features, or looser packing of the same ones. Total "
+    "interference is taken apart into the three, exactly. Convergence, learning rates "
+    "and weight decay were fixed on the pilot's seeds; the study's source says how.",
     subject=ToyModels(),
     designs={"demo": DEMO, "default": DEFAULT, "full": FULL},
     measures=[GEOMETRY, TRAINING],

@@ -1,0 +1,60 @@
+"""The pages that people type from: every Python block runs, every command is named."""
+
+import os
+import re
+from pathlib import Path
+
+import pytest
+
+from tegum.cli import app
+
+ROOT = Path(__file__).parents[1]
+PAGES = ["README.md", "docs/tour.md"]
+
+
+def blocks(page: str) -> list[str]:
+    return re.findall(r"```python\n(.*?)```", (ROOT / page).read_text(), re.DOTALL)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_the_python_of_a_page_runs_from_top_to_bottom(page, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    found = blocks(page)
+    assert found
+    # As in one session, `STUDY` of an earlier block is known to a later one.
+    names: dict = {"__name__": "page"}
+    for block in found:
+        exec(compile(block, page, "exec"), names)
+    assert any(path.suffix == ".html" for path in tmp_path.iterdir())
+    assert names["verdicts"][0].word in ("supported", "refuted", "undecided")
+
+
+def test_the_study_of_the_readme_has_ten_lines():
+    study = blocks("README.md")[0]
+    lines = [line for line in study.splitlines() if line.strip()]
+    assert len(lines) <= 14
+
+
+@pytest.mark.parametrize("page", [*PAGES, "CONTRIBUTING.md", "docs/statistics.md"])
+def test_every_link_of_a_page_leads_somewhere(page):
+    folder = (ROOT / page).parent
+    for target in re.findall(r"\]\(([^)#]+)\)", (ROOT / page).read_text()):
+        if not target.startswith("http"):
+            assert (folder / target).exists(), f"{page} links to {target}"
+
+
+def test_every_command_has_help_and_is_named_in_the_tour():
+    tour = (ROOT / "docs/tour.md").read_text()
+    for command in app.registered_commands:
+        name = command.name or command.callback.__name__
+        assert command.callback.__doc__
+        assert re.search(rf"\b{name}\b", tour), f"the tour does not name {name}"
+
+
+def test_nothing_of_a_workplace_is_named():
+    words = [os.sep.join(["", "work", ""]), ".lib" + "rary"]
+    for path in ROOT.rglob("*.md"):
+        if ".venv" in path.parts or "build" in path.parts:
+            continue
+        text = path.read_text()
+        assert not any(word in text for word in words), path
