@@ -12,11 +12,15 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
-import pyarrow.parquet as pq
 
 from tegum.design import Row, frozen_value, unknown
 from tegum.store import Store
-from tegum.store.parts import ROW_SCHEMA, factor_columns, float_column
+from tegum.store.parts import (
+    ROW_SCHEMA,
+    factor_columns,
+    float_column,
+    parquet_bytes,
+)
 
 if TYPE_CHECKING:
     from tegum.measures.facts import Measure
@@ -162,7 +166,7 @@ class Results:
         """
         target = Path(path)
         if target.suffix == ".parquet":
-            pq.write_table(self.to_table(), target)
+            target.write_bytes(parquet_bytes(self.to_table()))
         elif target.suffix == ".csv":
             pyarrow.csv.write_csv(_flat(self.to_table()), target)
         else:

@@ -59,12 +59,27 @@ MEASURE_SCHEMA = pa.schema(
 
 def write_part(place: Place, kind: str, table: pa.Table) -> str:
     """Write a table as a new part and return the part's name."""
-    buffer = io.BytesIO()
-    pq.write_table(table, buffer, compression="zstd")
-    data = buffer.getvalue()
+    data = parquet_bytes(table)
     name = f"{file_stem()}-{_checksum(data)}.parquet"
     place.write(kind, name, data)
     return name
+
+
+def parquet_bytes(table: pa.Table) -> bytes:
+    """A table as a Parquet file.
+
+    Floats get no minimum and maximum: these leave NaN out, and a reader that trusts
+    them (DuckDB does) finds no undefined number where there are some.
+    """
+    buffer = io.BytesIO()
+    # PyArrow's annotation knows of a truth value alone, its documentation of a list.
+    ordered: Any = [c.name for c in table.schema if not _holds_floats(c.type)]
+    pq.write_table(table, buffer, compression="zstd", write_statistics=ordered)
+    return buffer.getvalue()
+
+
+def _holds_floats(kind: pa.DataType) -> bool:
+    return pa.types.is_floating(kind) or pa.types.is_list(kind)
 
 
 def file_stem() -> str:
