@@ -62,7 +62,7 @@ def series(
 
 def paired_changes(
     values: Float[ndarray, " row"], measured: Bool[ndarray, " row"], layout: Frame
-) -> list[Float[ndarray, " seed"]]:
+) -> list[Float[ndarray, " _"]]:
     """For each cell, each seed's number minus the control cell's, where both are."""
     assert layout.x is not None
     by_place = {cell.at: cell for cell in layout.cells}
@@ -83,7 +83,7 @@ def paired_changes(
 
 
 def _summaries(
-    samples: Sequence[Float[ndarray, " seed"]],
+    samples: Sequence[Float[ndarray, " _"]],
     *,
     resolution: float,
     declared_range: tuple[float, float],
