@@ -189,6 +189,22 @@ def test_selectors_change_the_map(tab, pages):
     assert tab.console() == []
 
 
+def test_a_logarithmic_scale_keeps_the_numbers_and_the_zeros(tab, pages):
+    show(tab, pages["whole"])
+    tab.choose("#controls select[name=number]", "total_interference")
+    zeros = "return document.querySelectorAll('#map .chart')[1].data[0]"
+    before = tab.run(f"{zeros}.text")
+    tab.choose("#controls select[name=scale]", "log")
+    kind = "return document.querySelector('#curves .chart').layout.yaxis.type"
+    assert tab.run(kind) == "log"
+    # The vanished cell holds 0: written as 0, in the lowest colour, and no point.
+    assert tab.run(f"{zeros}.text") == before
+    assert tab.run(f"{zeros}.text[2][3]") == "0"
+    assert tab.run(f"{zeros}.z[2][3]") == tab.run(f"{zeros}.zmin")
+    assert "not above 0" in texts(tab, "#curves-note")[0]
+    assert tab.console() == []
+
+
 def test_undefined_and_unmeasured_cells_are_hatched_never_zero(tab, pages):
     show(tab, pages["partial"])
     tab.choose("#controls select[name=number]", "relative_interference")
@@ -242,6 +258,18 @@ def test_dark_and_light_follow_the_system_and_the_button(tab, pages):
     assert (tab.run(paper), tab.run(ink)) == light
     tab.prefers("light")
     assert tab.console() == []
+
+
+def test_paper_is_light(tab, pages):
+    tab.prefers("dark")
+    tab.open(pages["whole"])
+    tab.wait("document.getElementById('theme').textContent === 'Light'")
+    ink = "return document.querySelector('#curves .chart').layout.font.color"
+    tab.run("dispatchEvent(new Event('beforeprint'))")
+    assert tab.run(ink) == "#1b1f24"
+    tab.run("dispatchEvent(new Event('afterprint'))")
+    assert tab.run(ink) == "#e6e9ed"
+    tab.prefers("light")
 
 
 def test_three_hidden_units_turn_by_hand_and_by_keys(tab, pages):

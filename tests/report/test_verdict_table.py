@@ -1,12 +1,14 @@
 """Verdicts as a reader sees them: words, symbols, intervals, reasons."""
 
 import math
+import re
 from dataclasses import replace
 
 import pytest
 import worlds
 
 from tegum.claims import below
+from tegum.report.markup import prose
 from tegum.report.verdicts import (
     SYMBOLS,
     answer,
@@ -44,6 +46,33 @@ def test_the_table_says_all_that_a_verdict_holds(verdicts):
     assert "sparsity: S = 0.9 (q = 0.1)" in text
     assert "or as tight: between −0.1 and 0.1" in text
     assert "not converged" in text
+
+
+def test_a_row_of_the_table_reads_as_a_person_would_read_it(verdicts):
+    text = re.sub(r"<svg.*?</svg>", "", verdict_table(verdicts[:1]).text)
+    body = text[text.index("<tbody>") : text.index("</tbody>")]
+    words = [line for line in re.split(r"\s*(?:<[^>]+>\s*)+", body) if line]
+    assert words == [
+        "falls",
+        "Interference falls with dropout.",
+        "Source: A post",
+        "Why this region: A tenth at least.",
+        "total interference, dropout rate 0.5 divided by 0",
+        "sparsity: S = 0.9 (q = 0.1); optimiser: adamw",
+        "predicted: at most 0.9",
+        "importance: uniform (r = 1)",
+        "✓",
+        "0.241",
+        "[0.238, 0.242]",
+        "importance: decaying (r = 0.8)",
+        "✓",
+        "0.24",
+        "[0.237, 0.242]",
+        "8 of 8 planned",
+        "✓",
+        "supported",
+        "confirmatory",
+    ]
 
 
 def test_the_caption_gives_the_simultaneous_level(verdicts):
@@ -103,6 +132,14 @@ def test_bars_are_drawn_for_unbounded_and_missing_numbers(verdicts):
     assert "nan" not in bar(nothing).text
     flat = replace(part, estimate=0.9, low=0.9, high=0.9, region=below(0.9))
     assert "nan" not in bar(flat).text
+
+
+def test_the_background_becomes_paragraphs_and_lists_and_stays_text():
+    text = prose("First\n  line.\n\nMany:\n\n- *One* <b>\n- two\n  lines").text
+    assert text == (
+        "<p>First line.</p><p>Many:</p>"
+        "<ul><li><em>One</em> &lt;b&gt;</li><li>two lines</li></ul>"
+    )
 
 
 def test_no_verdicts_are_said_in_words():

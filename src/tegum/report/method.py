@@ -198,7 +198,7 @@ def provenance(study: Study, results: Results, *, design: str) -> Html:
         ("Machine", _found(results, "machine", there)),
         ("Instruction set", _found(results, "instruction_set", there)),
         ("Rows made", _times(results, there)),
-        ("Core time", _core_time(results, there)),
+        ("Training took", _training_time(results, there)),
         ("Digest of the claims", element("code", study.digest())),
         ("This page again", element("code", _command(study, design=design))),
     ]
@@ -251,7 +251,7 @@ def _times(results: Results, there: np.ndarray) -> str:
     return first if first == last else f"{first} to {last}"
 
 
-def _core_time(results: Results, there: np.ndarray) -> str:
+def _training_time(results: Results, there: np.ndarray) -> str:
     seconds = np.asarray(results["wall_seconds"][there], dtype=np.float64)
     total = float(np.nansum(seconds)) if np.isfinite(seconds).any() else math.nan
     if math.isnan(total):

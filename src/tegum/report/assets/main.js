@@ -79,6 +79,21 @@ function drawAll() {
   if (!byId("models").hidden) drawPanel();
 }
 
+/** Paper is white: print in light colours, then go back. */
+function onPrint() {
+  let chosen;
+  addEventListener("beforeprint", () => {
+    chosen = document.documentElement.dataset.theme;
+    if (isDark()) { document.documentElement.dataset.theme = "light"; drawAll(); }
+  });
+  addEventListener("afterprint", () => {
+    if (chosen === document.documentElement.dataset.theme) return;
+    if (chosen) document.documentElement.dataset.theme = chosen;
+    else delete document.documentElement.dataset.theme;
+    drawAll();
+  });
+}
+
 function start() {
   byId("explore").hidden = !page.cells.length;
   const some = Object.values(page.models).some((model) => model.W || model.loss);
@@ -87,6 +102,7 @@ function start() {
   byId("theme").addEventListener("click", () => { document.documentElement.dataset.theme = isDark() ? "light" : "dark"; drawAll(); });
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", drawAll);
   byId("numbers-table").addEventListener("toggle", () => { if (byId("numbers-table").open) drawTable(); });
+  onPrint();
   let narrow = isNarrow();
   addEventListener("resize", () => { if (isNarrow() !== narrow) { narrow = isNarrow(); drawAll(); } });
   drawAll();
