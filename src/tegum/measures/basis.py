@@ -31,7 +31,7 @@ from tegum.measures.sphere import (
 )
 
 Weights = Float[ndarray, "*batch hidden feature"] | Frame
-PerModel = Float[ndarray, "*batch"]
+PerModel = Float[ndarray, "*batch"] | float
 
 
 def unit_alignment(W: Weights) -> Float[ndarray, "*batch hidden"]:
@@ -129,6 +129,9 @@ def mean_largest_axis_share(W: Weights) -> PerModel:
     Dimensionless, in `[1/m, 1]`. NaN where W = 0.
 
     Source: this project.
+
+    >>> float(mean_largest_axis_share(np.array([[1.0, 1.0], [0.0, 1.0]])).round(4))
+    0.6667
     """
     frame = Frame.of(W)
     s = frame.norm_squared
@@ -191,6 +194,9 @@ def mean_features_per_unit(W: Weights) -> PerModel:
     `[1, n]`. NaN where W = 0.
 
     Source: the participation ratio (Bell and Dean 1970), here of a row of W.
+
+    >>> round(float(mean_features_per_unit(np.array([[1.0, -1.0], [0.0, 2.0]]))), 4)
+    1.3333
     """
     W = _scaled(W)
     squared = (W**2).sum(axis=-1)
@@ -206,6 +212,9 @@ def features_per_unit_gap(W: Weights) -> PerModel:
     features alone lowers it. NaN where W = 0.
 
     Source: this project.
+
+    >>> round(float(features_per_unit_gap(np.eye(2))), 4) == round(1 - 2**0.5, 4)
+    True
     """
     found = mean_features_per_unit(W)
     return found - random_participation_ratio(np.shape(_scaled(W))[-1])
