@@ -23,17 +23,17 @@ TEGUM_INLINE void transpose_stage(vf (&v)[L]) {
     }
 }
 
-// Numbers the samples that have events and notes the first event of each; returns how many
-// samples there are.
-inline int64_t gather_samples(const Events& events, int32_t* start) {
-    int64_t slots = 0;
-    int32_t previous = -1;
-    for (int64_t e = 0; e < events.count; ++e) {
-        if (events.sample[e] != previous) start[slots++] = (int32_t)e;
-        previous = events.sample[e];
-    }
-    start[slots] = (int32_t)events.count;
-    return slots;
+// W_rows[i][k] = W[k][i], rows padded to mp.
+inline void transpose_weights(const Network& net, float* W_rows, int64_t mp) {
+    const float* W = net.W();
+    for (int64_t i = 0; i < net.n; ++i)
+        for (int64_t k = 0; k < net.m; ++k) W_rows[i * mp + k] = W[k * net.n + i];
+}
+
+inline void add_transposed(Network& net, const float* dW_rows, int64_t mp) {
+    float* dW = net.gradient;
+    for (int64_t i = 0; i < net.n; ++i)
+        for (int64_t k = 0; k < net.m; ++k) dW[k * net.n + i] += dW_rows[i * mp + k];
 }
 
 // A sample without active entries has h = 0 whatever the factor, so pre = b.
@@ -51,108 +51,163 @@ inline void leave_events(const Events& events, int64_t n, const Tap& tap) {
             events.x[e];
 }
 
+// Samples with an active entry, `valid` of them from number `slot` on, as a tile of
+// `samples` columns, and their events.
+struct GatheredTile {
+    const Events& events;
+    int64_t slot, valid, samples;
+    int64_t first, last;
+
+    GatheredTile(const Events& all, int64_t number, int64_t tile)
+        : events(all), slot(number) {
+        valid = smaller(tile, events.occupied - slot);
+        samples = round_up(valid, tile_multiple);
+        first = events.first_event(slot);
+        last = events.first_event(slot + valid);
+    }
+};
+
 struct CompactKernel {
-    int64_t mp;       // hidden units padded to whole vectors
+    // Below this many weights the products over active entries save less than they cost.
+    static constexpr int64_t small = 256;
+
+    bool dense_rows;  // lay x out as a dense tile
+    float* X;         // [n][ld] if so
+    int64_t mp;       // else: hidden units padded to whole vectors
     float* W_rows;    // [n][mp], W transposed
     float* dW_rows;   // [n][mp]
     float* rows;      // [tile][mp]: h, then e, sample by sample
-    int32_t* start;   // [slots + 1] first event of each gathered sample
 
-    void prepare(const Network& net, const Sampler& sampler, Arena& arena) {
-        mp = round_up(net.m, L);
+    void prepare(const Network& net, Arena& arena) {
+        dense_rows = (int64_t)net.n * net.m <= small;
+        mp = dense_rows ? 0 : round_up(net.m, L);
+        X = arena.take<float>(dense_rows ? net.n * net.ld : 0);
         W_rows = arena.take<float>(net.n * mp);
         dW_rows = arena.take<float>(net.n * mp);
         rows = arena.take<float>((net.tile + L) * mp);
-        start = arena.take<int32_t>(sampler.block_samples + 2);
         if (arena.base) fill(W_rows, 0, net.n * mp);
     }
 
     bool step(Network& net, Sampler& sampler, NoiseSource& noise, const Model&,
               const Control& control, const Tap* tap) {
-        const int64_t n = net.n, m = net.m;
-        for (int64_t k = 0; k < m; ++k)
-            for (int64_t i = 0; i < n; ++i) W_rows[i * mp + k] = net.W()[k * n + i];
-        fill(dW_rows, 0, n * mp);
+        const Events& events = sampler.events;
+        if (!dense_rows) {
+            transpose_weights(net, W_rows, mp);
+            fill(dW_rows, 0, net.n * mp);
+        }
         net.clear_gradient();
         sampler.rewind();
         int64_t seen = 0;
         while (sampler.more_blocks()) {
             sampler.next_block();
-            const int64_t slots = gather_samples(sampler.events, start);
-            seen += slots;
-            for (int64_t slot = 0; slot < slots; slot += net.tile) {
+            seen += events.occupied;
+            for (int64_t slot = 0; slot < events.occupied; slot += net.tile) {
                 if (__atomic_load_n(&control.stop, __ATOMIC_RELAXED)) return false;
-                const int64_t valid = smaller(net.tile, slots - slot);
-                tile(net, sampler.events, noise, slot, valid);
-                if (tap) leave_noise(net, sampler.events, noise, slot, valid, *tap);
+                const GatheredTile tile(events, slot, net.tile);
+                if (noise.is_factor()) noise.fill_tile(net.N, net.ld, tile.samples);
+                if (dense_rows)
+                    run_dense(net, tile, noise.is_factor());
+                else
+                    run_sparse(net, tile, noise.is_factor());
+                if (tap && noise.is_factor()) leave_noise(net, tile, *tap);
             }
-            if (tap) leave_events(sampler.events, n, *tap);
+            if (tap) leave_events(events, net.n, *tap);
         }
-        for (int64_t k = 0; k < m; ++k)
-            for (int64_t i = 0; i < n; ++i) net.gradient[k * n + i] += dW_rows[i * mp + k];
+        if (!dense_rows) add_transposed(net, dW_rows, mp);
         net.finish_bias();
         add_empty_samples(net, net.batch - seen);
         return true;
     }
 
-    void tile(Network& net, const Events& events, NoiseSource& noise, int64_t slot,
-              int64_t valid) {
-        const int64_t samples = round_up(valid, tile_multiple);
-        const bool factor = noise.is_factor();
-        if (factor) noise.fill_tile(net.N, net.ld, samples);
-        forward_rows(events, slot, valid);
-        rows_to_tile(net, samples, factor);
-        read_out<Leave::delta_of_zero>(net, nullptr, samples, valid);
-        mend_active(net, events, slot, valid);
-        back(net, samples, factor);
-        outer_product<false>(net.H, nullptr, net.D, nullptr, net.ld, samples,
-                             net.gradient, net.m, net.n);
-        tile_to_rows(net, samples);
-        backward_rows(events, slot, valid);
+    void run_dense(Network& net, const GatheredTile& tile, bool factor) {
+        const Events& events = tile.events;
+        const int64_t ld = net.ld;
+        for (int i = 0; i < net.n; ++i)
+            for (int64_t s = 0; s < tile.samples; s += L) store(X + i * ld + s, vf{});
+        for (int64_t e = tile.first; e < tile.last; ++e)
+            X[events.feature[e] * ld + events.slot[e] - tile.slot] = events.x[e];
+        if (factor)
+            hidden<Apply::factor>(net, X, tile.samples);
+        else
+            hidden<Apply::nothing>(net, X, tile.samples);
+        read_out<Leave::delta>(net, X, tile.samples, tile.valid);
+        back(net, tile.samples, factor);
+        outer_product<true>(net.H, net.E, net.D, X, ld, tile.samples, net.gradient, net.m,
+                            net.n);
     }
 
-    // rows[s] = sum over active entries of x W_i.
-    void forward_rows(const Events& events, int64_t slot, int64_t valid) {
-        for (int64_t s = 0; s < valid; ++s) {
-            const int32_t first = start[slot + s], last = start[slot + s + 1];
-            float* row = rows + s * mp;
-            for (int64_t k = 0; k < mp; k += L) {
-                vf h{};
-                for (int32_t e = first; e < last; ++e)
-                    h += events.x[e] * load(W_rows + events.feature[e] * mp + k);
-                store(row + k, h);
+    void run_sparse(Network& net, const GatheredTile& tile, bool factor) {
+        forward_rows(tile);
+        rows_to_tile(net, tile.samples, factor);
+        read_out<Leave::delta_of_zero>(net, nullptr, tile.samples, tile.valid);
+        mend_active(net, tile);
+        back(net, tile.samples, factor);
+        outer_product<false>(net.H, nullptr, net.D, nullptr, net.ld, tile.samples,
+                             net.gradient, net.m, net.n);
+        tile_to_rows(net, tile.samples);
+        backward_rows(tile);
+    }
+
+    // rows[s] = sum over active entries of x W_i. The sum so far is written after every
+    // entry, so that the number of entries of a sample steers no branch.
+    template <int V>
+    void forward_columns(const GatheredTile& tile, int64_t k) {
+        const Events& events = tile.events;
+        float* to = rows - tile.slot * mp + k;
+        const float* W = W_rows + k;
+        vf h[V] = {};
+        for (int64_t e = tile.first; e < tile.last; ++e) {
+            const vf x = splat(events.x[e]), more = splat(events.more[e]);
+            TEGUM_UNROLL
+            for (int v = 0; v < V; ++v) {
+                h[v] = h[v] * more + x * load(W + events.feature[e] * mp + v * L);
+                store(to + events.slot[e] * mp + v * L, h[v]);
             }
         }
-        const int64_t samples = round_up(valid, tile_multiple);
-        fill(rows + valid * mp, 0, (samples - valid) * mp);
+    }
+
+    void forward_rows(const GatheredTile& tile) {
+        int64_t k = 0;
+        for (; k + 2 * L <= mp; k += 2 * L) forward_columns<2>(tile, k);
+        if (k < mp) forward_columns<1>(tile, k);
+        fill(rows + tile.valid * mp, 0, (tile.samples - tile.valid) * mp);
     }
 
     // dW_rows[i] += sum over active entries of x e.
-    void backward_rows(const Events& events, int64_t slot, int64_t valid) {
-        for (int64_t s = 0; s < valid; ++s) {
-            const int32_t first = start[slot + s], last = start[slot + s + 1];
-            const float* row = rows + s * mp;
-            for (int64_t k = 0; k < mp; k += L) {
-                const vf e_row = load(row + k);
-                for (int32_t e = first; e < last; ++e) {
-                    float* to = dW_rows + events.feature[e] * mp + k;
-                    store(to, load(to) + events.x[e] * e_row);
-                }
-            }
+    template <int V>
+    void backward_columns(const GatheredTile& tile, int64_t k) {
+        const Events& events = tile.events;
+        const float* from = rows - tile.slot * mp + k;
+        float* dW = dW_rows + k;
+        for (int64_t e = tile.first; e < tile.last; ++e) {
+            const vf x = splat(events.x[e]);
+            float* to = dW + events.feature[e] * mp;
+            TEGUM_UNROLL
+            for (int v = 0; v < V; ++v)
+                store(to + v * L,
+                      load(to + v * L) + x * load(from + events.slot[e] * mp + v * L));
         }
     }
 
+    void backward_rows(const GatheredTile& tile) {
+        int64_t k = 0;
+        for (; k + 2 * L <= mp; k += 2 * L) backward_columns<2>(tile, k);
+        if (k < mp) backward_columns<1>(tile, k);
+    }
+
     // d was left as if x were 0; subtract what x changes where the read-out is active.
-    void mend_active(Network& net, const Events& events, int64_t slot, int64_t valid) {
-        for (int64_t s = 0; s < valid; ++s)
-            for (int32_t e = start[slot + s]; e < start[slot + s + 1]; ++e) {
-                const int64_t i = events.feature[e];
-                float* d = net.D + i * net.ld + s;
-                const float change = net.residual[i] * events.x[e];
-                const float applied = net.relu && *d == 0.0f ? 0.0f : change;
-                *d -= applied;
-                net.bias_sums[i * L] -= applied;
-            }
+    void mend_active(Network& net, const GatheredTile& tile) {
+        const Events& events = tile.events;
+        const uint32_t always = net.relu ? 0u : ~0u;
+        float* D = net.D - tile.slot;
+        for (int64_t e = tile.first; e < tile.last; ++e) {
+            const int64_t i = events.feature[e];
+            float& d = D[i * net.ld + events.slot[e]];
+            const float change = when(always | -(uint32_t)(d != 0.0f),
+                                      net.residual[i] * events.x[e]);
+            d -= change;
+            net.bias_sums[i * L] -= change;
+        }
     }
 
     void rows_to_tile(const Network& net, int64_t samples, bool factor) {
@@ -187,13 +242,11 @@ struct CompactKernel {
             }
     }
 
-    void leave_noise(const Network& net, const Events& events, const NoiseSource& noise,
-                     int64_t slot, int64_t valid, const Tap& tap) {
-        if (!noise.is_factor()) return;
-        for (int64_t s = 0; s < valid; ++s) {
-            const int64_t sample = events.first_sample + events.sample[start[slot + s]];
+    void leave_noise(const Network& net, const GatheredTile& tile, const Tap& tap) {
+        const Events& events = tile.events;
+        for (int64_t e = tile.first; e < tile.last; ++e)
             for (int64_t k = 0; k < net.m; ++k)
-                tap.noise[sample * net.m + k] = net.N[k * net.ld + s];
-        }
+                tap.noise[(events.first_sample + events.sample[e]) * net.m + k] =
+                    net.N[k * net.ld + events.slot[e] - tile.slot];
     }
 };

@@ -25,18 +25,17 @@ TEGUM_INLINE void product_row(const float* A, int64_t ar, int64_t ak, const floa
 
 struct GramKernel {
     static constexpr int widest = 6;  // vectors of a panel
-    static constexpr int ahead = 8;   // samples whose x is laid out before it is read
 
     int64_t mp, panel;        // panel: floats
+    int64_t tile;             // samples whose d are held at a time
     float *G, *dG;            // [n][panel]
     float *W_rows, *dW_rows;  // [n][mp], transposed
     float* W_panel;           // [m][panel]
-    float* x_rows;            // [ahead][panel]
-    int32_t* start;           // [slots + 1]
+    float* d_rows;            // [tile + 1][panel]; the last row takes what is not wanted
 
     static int64_t vectors(int64_t n) { return (n + L - 1) / L; }
 
-    void prepare(const Network& net, const Sampler& sampler, Arena& arena) {
+    void prepare(const Network& net, Arena& arena) {
         const int64_t panels = (vectors(net.n) + widest - 1) / widest;
         mp = round_up(net.m, L);
         panel = (vectors(net.n) + panels - 1) / panels * L;
@@ -45,48 +44,42 @@ struct GramKernel {
         W_rows = arena.take<float>(round_up(net.n, panel) * mp);
         dW_rows = arena.take<float>(net.n * mp);
         W_panel = arena.take<float>(net.m * panel);
-        x_rows = arena.take<float>(ahead * panel);
-        start = arena.take<int32_t>(sampler.block_samples + 2);
-        if (arena.base) {
-            fill(W_rows, 0, round_up(net.n, panel) * mp);
-            fill(x_rows, 0, ahead * panel);
-        }
+        tile = 8192 / panel;
+        d_rows = arena.take<float>((tile + 1) * panel);
+        if (arena.base) fill(W_rows, 0, round_up(net.n, panel) * mp);
     }
 
     bool step(Network& net, Sampler& sampler, NoiseSource&, const Model&,
               const Control& control, const Tap* tap) {
-        const int64_t n = net.n, m = net.m;
-        for (int64_t k = 0; k < m; ++k)
-            for (int64_t i = 0; i < n; ++i) W_rows[i * mp + k] = net.W()[k * n + i];
+        const int64_t n = net.n;
+        transpose_weights(net, W_rows, mp);
         fill(dW_rows, 0, n * mp);
         fill(net.gradient, 0, net.padded);
         sampler.rewind();
         int64_t seen = 0;
         while (sampler.more_blocks()) {
             sampler.next_block();
-            const int64_t slots = gather_samples(sampler.events, start);
-            seen += slots;
+            seen += sampler.events.occupied;
             for (int64_t j = 0; j < n; j += panel) {
                 if (__atomic_load_n(&control.stop, __ATOMIC_RELAXED)) return false;
-                run_width<widest>(net, sampler.events, slots, j);
+                run_width<widest>(net, sampler.events, j);
             }
             if (tap) leave_events(sampler.events, n, *tap);
         }
-        for (int64_t k = 0; k < m; ++k)
-            for (int64_t i = 0; i < n; ++i) net.gradient[k * n + i] += dW_rows[i * mp + k];
+        add_transposed(net, dW_rows, mp);
         add_empty_samples(net, net.batch - seen);
         return true;
     }
 
     template <int V>
-    void run_width(Network& net, const Events& events, int64_t slots, int64_t j) {
+    void run_width(Network& net, const Events& events, int64_t j) {
         if (panel == V * L) {
             if (net.relu)
-                run_panel<V, true>(net, events, slots, j);
+                run_panel<V, true>(net, events, j);
             else
-                run_panel<V, false>(net, events, slots, j);
+                run_panel<V, false>(net, events, j);
         } else if constexpr (V > 1) {
-            run_width<V - 1>(net, events, slots, j);
+            run_width<V - 1>(net, events, j);
         }
     }
 
@@ -139,7 +132,7 @@ struct GramKernel {
     };
 
     template <int V, bool Relu>
-    void run_panel(Network& net, const Events& events, int64_t slots, int64_t j) {
+    void run_panel(Network& net, const Events& events, int64_t j) {
         const int64_t n = net.n, width = smaller(panel, n - j);
         for (int64_t k = 0; k < net.m; ++k)
             for (int64_t i = 0; i < panel; ++i)
@@ -147,7 +140,7 @@ struct GramKernel {
         const FormBlock<V> form{*this, net};
         for_row_blocks(n, form);
         fill(dG, 0, n * panel);
-        run_samples<V, Relu>(net, events, slots, j);
+        run_samples<V, Relu>(net, events, j);
         const PullBlock<V> pull{*this, net, j};
         for_row_blocks(net.m, pull);
         int64_t k = 0;
@@ -161,61 +154,94 @@ struct GramKernel {
         }
     }
 
+    // d for every sample with active entries, and dG, in tiles of samples. No branch
+    // depends on how many entries a sample has.
     template <int V, bool Relu>
-    void run_samples(Network& net, const Events& events, int64_t slots, int64_t j) {
-        vf bias[V], factor[V], sums[V];
-        TEGUM_UNROLL
-        for (int v = 0; v < V; ++v) {
-            bias[v] = load(net.b() + j + v * L);
-            factor[v] = load(net.residual + j + v * L);
-            sums[v] = vf{};
-        }
-        for (int64_t slot = 0; slot < slots; slot += ahead) {
-            const int64_t end = smaller(slots, slot + ahead);
-            lay_out<V, false>(events, slot, end, j);
-            for (int64_t s = slot; s < end; ++s) {
-                const int32_t first = start[s], last = start[s + 1];
-                vf pre[V];
-                TEGUM_UNROLL
-                for (int v = 0; v < V; ++v) pre[v] = bias[v];
-                for (int32_t e = first; e < last; ++e) {
-                    const float* g = G + events.feature[e] * (int64_t)(V * L);
-                    const vf x = splat(events.x[e]);
-                    TEGUM_UNROLL
-                    for (int v = 0; v < V; ++v) pre[v] += x * load(g + v * L);
-                }
-                TEGUM_UNROLL
-                for (int v = 0; v < V; ++v) {
-                    const vf d =
-                        (pre[v] - load(x_rows + (s - slot) * (V * L) + v * L)) *
-                        factor[v];
-                    pre[v] = Relu ? where(pre[v] <= 0.0f, vf{}, d) : d;
-                    sums[v] += pre[v];
-                }
-                for (int32_t e = first; e < last; ++e) {
-                    float* g = dG + events.feature[e] * (int64_t)(V * L);
-                    const vf x = splat(events.x[e]);
-                    TEGUM_UNROLL
-                    for (int v = 0; v < V; ++v)
-                        store(g + v * L, load(g + v * L) + x * pre[v]);
-                }
-            }
-            lay_out<V, true>(events, slot, end, j);
-        }
+    void run_samples(Network& net, const Events& events, int64_t j) {
         float* db = net.gradient + (int64_t)net.m * net.n + j;
+        vf sums[V] = {};
+        for (int64_t slot = 0; slot < events.occupied; slot += tile) {
+            const int64_t valid = smaller(tile, events.occupied - slot);
+            const int64_t first = events.first_event(slot);
+            const int64_t last = events.first_event(slot + valid);
+            forward<V>(net, events, first, last, slot, j);
+            delta<V, Relu>(net, valid, j, sums);
+            mend<V>(net, events, first, last, slot, j, Relu ? 0u : ~0u);
+            spread<V>(events, first, last, slot);
+        }
         TEGUM_UNROLL
         for (int v = 0; v < V; ++v) store(db + v * L, load(db + v * L) + sums[v]);
     }
 
-    // Writes the x of a few samples into the panel's rows, well before they are read as
-    // vectors, or clears it again.
-    template <int V, bool Clear>
-    TEGUM_INLINE void lay_out(const Events& events, int64_t slot, int64_t end, int64_t j) {
-        for (int64_t s = slot; s < end; ++s)
-            for (int32_t e = start[s]; e < start[s + 1]; ++e) {
-                const uint64_t i = (uint64_t)(events.feature[e] - j);
-                if (i < (uint64_t)(V * L))
-                    x_rows[(s - slot) * (V * L) + i] = Clear ? 0.0f : events.x[e];
+    // d_rows[s] = sum over active entries of x G[i], written after every entry.
+    template <int V>
+    void forward(const Network&, const Events& events, int64_t first, int64_t last,
+                 int64_t slot, int64_t) {
+        float* to = d_rows - slot * (V * L);
+        vf pre[V] = {};
+        for (int64_t e = first; e < last; ++e) {
+            const float* g = G + events.feature[e] * (int64_t)(V * L);
+            const vf x = splat(events.x[e]), more = splat(events.more[e]);
+            TEGUM_UNROLL
+            for (int v = 0; v < V; ++v) {
+                pre[v] = pre[v] * more + x * load(g + v * L);
+                store(to + events.slot[e] * (int64_t)(V * L) + v * L, pre[v]);
             }
+        }
+    }
+
+    // d as if x were 0, and its sums over samples.
+    template <int V, bool Relu>
+    void delta(const Network& net, int64_t valid, int64_t j, vf (&sums)[V]) {
+        vf bias[V], factor[V];
+        TEGUM_UNROLL
+        for (int v = 0; v < V; ++v) {
+            bias[v] = load(net.b() + j + v * L);
+            factor[v] = load(net.residual + j + v * L);
+        }
+        for (int64_t s = 0; s < valid; ++s) {
+            float* row = d_rows + s * (V * L);
+            TEGUM_UNROLL
+            for (int v = 0; v < V; ++v) {
+                const vf pre = load(row + v * L) + bias[v];
+                vf d = pre * factor[v];
+                if constexpr (Relu) d = where(pre <= 0.0f, vf{}, d);
+                store(row + v * L, d);
+                sums[v] += d;
+            }
+        }
+    }
+
+    // Subtracts from d what x changes where the read-out is active.
+    template <int V>
+    void mend(Network& net, const Events& events, int64_t first, int64_t last,
+              int64_t slot, int64_t j, uint32_t always) {
+        float* db = net.gradient + (int64_t)net.m * net.n;
+        for (int64_t e = first; e < last; ++e) {
+            const int64_t i = events.feature[e];
+            const bool inside = (uint64_t)(i - j) < (uint64_t)(V * L);
+            const int64_t at =
+                inside ? (events.slot[e] - slot) * (V * L) + i - j : tile * (V * L);
+            float& d = d_rows[at];
+            const float change =
+                when((always | -(uint32_t)(d != 0.0f)) & -(uint32_t)inside,
+                     net.residual[i] * events.x[e]);
+            d -= change;
+            db[i] -= change;
+        }
+    }
+
+    // dG[i] += x d over active entries.
+    template <int V>
+    void spread(const Events& events, int64_t first, int64_t last, int64_t slot) {
+        const float* from = d_rows - slot * (V * L);
+        for (int64_t e = first; e < last; ++e) {
+            float* g = dG + events.feature[e] * (int64_t)(V * L);
+            const float* d = from + events.slot[e] * (int64_t)(V * L);
+            const vf x = splat(events.x[e]);
+            TEGUM_UNROLL
+            for (int v = 0; v < V; ++v)
+                store(g + v * L, load(g + v * L) + x * load(d + v * L));
+        }
     }
 };

@@ -77,22 +77,24 @@ struct HiddenBlock {
 
     template <int R, int C>
     TEGUM_INLINE void columns(int64_t k, int64_t s) const {
+        // Copies: a store through a vector could change `net` for all the compiler knows.
         const int64_t ld = net.ld;
+        float *H = net.H + k * ld + s, *raw = net.raw;
+        const float* N = net.N + k * ld + s;
+        if (raw) raw += k * ld + s;
         product_tile<R, C>(
             net.W() + k * net.n, net.n, 1, X + s, ld, net.n, [](int) { return vf{}; },
             [&](vf(&acc)[R][C]) {
                 TEGUM_UNROLL
                 for (int r = 0; r < R; ++r) {
-                    const int64_t at = (k + r) * ld + s;
                     TEGUM_UNROLL
                     for (int c = 0; c < C; ++c) {
+                        const int64_t at = r * ld + c * L;
                         vf h = acc[r][c];
-                        if (net.raw) store(net.raw + at + c * L, h);
-                        if constexpr (apply == Apply::factor)
-                            h *= load(net.N + at + c * L);
-                        if constexpr (apply == Apply::term)
-                            h += load(net.N + at + c * L);
-                        store(net.H + at + c * L, h);
+                        if (raw) store(raw + at, h);
+                        if constexpr (apply == Apply::factor) h *= load(N + at);
+                        if constexpr (apply == Apply::term) h += load(N + at);
+                        store(H + at, h);
                     }
                 }
             });
@@ -131,33 +133,33 @@ struct ReadOutBlock {
     template <int R, int C>
     TEGUM_INLINE void columns(int64_t i, int64_t s) const {
         const int64_t ld = net.ld;
-        const float* b = net.b() + i;
+        const int32_t left = (int32_t)(valid - s);
+        const float *b = net.b() + i, *residual = net.residual + i;
+        const float* x = leave == Leave::delta ? X + i * ld + s : nullptr;
+        float *D = net.D + i * ld + s, *sums = net.bias_sums + i * L;
         product_tile<R, C>(
             net.W() + i, 1, net.n, net.H + s, ld, net.m,
             [&](int r) { return splat(b[r]); },
             [&](vf(&acc)[R][C]) {
                 TEGUM_UNROLL
                 for (int r = 0; r < R; ++r) {
-                    const int64_t at = (i + r) * ld + s;
-                    const vf factor = splat(net.residual[i + r]);
-                    vf sum{};
+                    const vf factor = splat(residual[r]);
+                    vf sum = load(sums + r * L);
                     TEGUM_UNROLL
                     for (int c = 0; c < C; ++c) {
                         const vf pre = acc[r][c];
                         vf d = pre;
-                        if constexpr (leave == Leave::delta) d = pre - load(X + at + c * L);
+                        if constexpr (leave == Leave::delta)
+                            d = pre - load(x + r * ld + c * L);
                         d *= factor;
                         // A comparison that NaN passes, so that divergence is seen.
                         if constexpr (Relu) d = where(pre <= 0.0f, vf{}, d);
                         if constexpr (Tail)
-                            d = where(lane_index() + (int32_t)(s + c * L) <
-                                          (int32_t)valid,
-                                      d, vf{});
-                        store(net.D + at + c * L, d);
+                            d = where(lane_index() + c * L < left, d, vf{});
+                        store(D + r * ld + c * L, d);
                         sum += d;
                     }
-                    float* sums = net.bias_sums + (i + r) * L;
-                    store(sums, load(sums) + sum);
+                    store(sums + r * L, sum);
                 }
             });
     }
@@ -199,23 +201,26 @@ struct BackBlock {
     template <int R, int C>
     TEGUM_INLINE void columns(int64_t k, int64_t s) const {
         const int64_t ld = net.ld;
+        const float *N = net.N + k * ld + s, *raw = net.raw;
+        const vf l1 = splat(net.l1);
+        float* E = net.E + k * ld + s;
+        if (raw) raw += k * ld + s;
         product_tile<R, C>(
             net.W() + k * net.n, net.n, 1, net.D + s, ld, net.n,
             [](int) { return vf{}; },
             [&](vf(&acc)[R][C]) {
                 TEGUM_UNROLL
                 for (int r = 0; r < R; ++r) {
-                    const int64_t at = (k + r) * ld + s;
                     TEGUM_UNROLL
                     for (int c = 0; c < C; ++c) {
+                        const int64_t at = r * ld + c * L;
                         vf e = acc[r][c];
-                        if constexpr (Factor) e *= load(net.N + at + c * L);
-                        if (net.raw) {
-                            const vf h = load(net.raw + at + c * L);
-                            e += where(h > 0.0f, splat(net.l1), vf{}) -
-                                 where(h < 0.0f, splat(net.l1), vf{});
+                        if constexpr (Factor) e *= load(N + at);
+                        if (raw) {
+                            const vf h = load(raw + at);
+                            e += where(h > 0.0f, l1, vf{}) - where(h < 0.0f, l1, vf{});
                         }
-                        store(net.E + at + c * L, e);
+                        store(E + at, e);
                     }
                 }
             });

@@ -8,6 +8,23 @@ struct Events {
     int32_t* sample;                // within the block
     int32_t* feature;
     float* x;
+    // The samples that have an active entry are numbered in order.
+    int64_t occupied;
+    int32_t* slot;  // of each event, the number of its sample
+    float* more;    // 0 for the first event of a sample, else 1
+
+    // The first event of a numbered sample.
+    int64_t first_event(int64_t number) const {
+        int64_t low = 0, high = count;
+        while (low < high) {
+            const int64_t middle = (low + high) / 2;
+            if (slot[middle] < number)
+                low = middle + 1;
+            else
+                high = middle;
+        }
+        return low;
+    }
 };
 
 struct Sampler {
@@ -39,6 +56,8 @@ struct Sampler {
         events.sample = arena.take<int32_t>(capacity);
         events.feature = arena.take<int32_t>(capacity);
         events.x = arena.take<float>(capacity);
+        events.slot = arena.take<int32_t>(capacity);
+        events.more = arena.take<float>(capacity);
         if (!arena.base) return;
         for (int i = 0; i < n; ++i) {
             const double qi = model.probability[i];
@@ -67,8 +86,9 @@ struct Sampler {
         const vf farthest = splat((float)(2 * block_entries));
         int32_t origin = 0;
         int64_t count = 0;
+        vi previous = splat(-1), slots = splat(-1);
         Random r = random;
-        while (origin < entries) {
+        do {
             vi skip[NV];
             for (int v = 0; v < NV; ++v) {
                 const vf s = log_of_complement(r.next(v)) * inverse_log;
@@ -80,27 +100,43 @@ struct Sampler {
                 store(events.sample + count + v * L, s);
                 store(events.feature + count + v * L, entry - s * n);
                 store(events.x + count + v * L, to_float((vi)(r.next(v) >> 8)) * 0x1p-24f);
+                const vi same = s == shift_in(previous, s);
+                slots = broadcast_last(slots) + prefix_sum<1>(same + 1);
+                store(events.slot + count + v * L, slots);
+                store(events.more + count + v * L, to_float(-same));
+                previous = s;
                 origin = entry[L - 1] + 1;
                 // Lanes stay whole words of the stream also behind the end of the block.
                 if (origin > 2 * block_entries) origin = 2 * block_entries;
             }
             count += lanes;
-        }
+        } while (origin < entries);
         random = r;
-        while (count > 0 && events.sample[count - 1] >= events.samples) --count;
-        events.count = thin ? keep_accepted(count) : count;
+        int64_t behind = 0;
+        for (int64_t e = count - lanes; e < count; ++e)
+            behind += events.sample[e] >= events.samples;
+        events.count = count - behind;
+        if (thin) keep_accepted();
+        events.occupied = events.count ? events.slot[events.count - 1] + 1 : 0;
     }
 
-    int64_t keep_accepted(int64_t count) {
+    void keep_accepted() {
         int64_t kept = 0;
-        for (int64_t e = 0; e < count; ++e) {
+        int32_t slots = -1, previous = -1;
+        for (int64_t e = 0; e < events.count; ++e) {
             const float x = events.x[e] * scale[events.feature[e]];
-            events.sample[kept] = events.sample[e];
+            const int32_t sample = events.sample[e];
+            const int32_t accepted = x < 1.0f, opens = sample != previous;
+            events.sample[kept] = sample;
             events.feature[kept] = events.feature[e];
             events.x[kept] = x;
-            kept += x < 1.0f;
+            events.more[kept] = (float)(1 - opens);
+            events.slot[kept] = slots + opens;
+            slots += accepted & opens;
+            previous = accepted ? sample : previous;
+            kept += accepted;
         }
-        return kept;
+        events.count = kept;
     }
 
     // Every entry of `samples` (a multiple of 64) samples into x[i * ld + s].

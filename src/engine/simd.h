@@ -39,13 +39,33 @@ typedef int32_t vi_unaligned
 TEGUM_INLINE vf load(const float* p) { return *(const vf_unaligned*)p; }
 TEGUM_INLINE void store(float* p, vf v) { *(vf_unaligned*)p = v; }
 TEGUM_INLINE void store(int32_t* p, vi v) { *(vi_unaligned*)p = v; }
-TEGUM_INLINE vf splat(float x) { return vf{} + x; }
-TEGUM_INLINE vi splat(int32_t x) { return vi{} + x; }
+// Every lane set, not added to 0: -0 must stay, and a broadcast from memory is free.
+template <class V, class T>
+TEGUM_INLINE V every_lane(T x) {
+#if defined(__AVX512F__)
+    return V{x, x, x, x, x, x, x, x, x, x, x, x, x, x, x, x};
+#elif defined(__AVX__)
+    return V{x, x, x, x, x, x, x, x};
+#else
+    return V{x, x, x, x};
+#endif
+}
+TEGUM_INLINE vf splat(float x) { return every_lane<vf>(x); }
+TEGUM_INLINE vi splat(int32_t x) { return every_lane<vi>(x); }
 TEGUM_INLINE vf where(vi mask, vf yes, vf no) { return mask ? yes : no; }
 TEGUM_INLINE vf as_float(vi v) { return (vf)v; }
 TEGUM_INLINE vi as_int(vf v) { return (vi)v; }
 TEGUM_INLINE vf to_float(vi v) { return __builtin_convertvector(v, vf); }
 TEGUM_INLINE vi to_int(vf v) { return __builtin_convertvector(v, vi); }
+
+// `value` where the mask is all ones, 0 where it is 0, without a branch.
+TEGUM_INLINE float when(uint32_t mask, float value) {
+    uint32_t bits;
+    __builtin_memcpy(&bits, &value, 4);
+    bits &= mask;
+    __builtin_memcpy(&value, &bits, 4);
+    return value;
+}
 
 TEGUM_INLINE vi lane_index() {
     vi index;
@@ -106,6 +126,19 @@ TEGUM_INLINE vi prefix_sum(vi v) {
     } else {
         return v;
     }
+}
+
+// Lane l - 1 of `v` in lane l; the last lane of `before` in lane 0.
+TEGUM_INLINE vi shift_in(vi before, vi v) {
+    vi mask{};
+    for (int l = 0; l < L; ++l) mask[l] = L - 1 + l;
+    return permute(before, v, mask);
+}
+
+TEGUM_INLINE vi broadcast_last(vi v) {
+    vi mask{};
+    for (int l = 0; l < L; ++l) mask[l] = L - 1;
+    return permute(v, v, mask);
 }
 
 TEGUM_INLINE int64_t round_up(int64_t value, int64_t multiple) {

@@ -26,8 +26,8 @@ struct Trainer {
         sampler.prepare(model, model.batch, arena);
         noise.prepare(model);
         if (model.kernel == Kernel::dense) dense.prepare(net, arena);
-        if (model.kernel == Kernel::compact) compact.prepare(net, sampler, arena);
-        if (model.kernel == Kernel::gram) gram.prepare(net, sampler, arena);
+        if (model.kernel == Kernel::compact) compact.prepare(net, arena);
+        if (model.kernel == Kernel::gram) gram.prepare(net, arena);
         optimiser.prepare(model, net.padded, arena);
         evaluation.prepare(model, net, arena);
         if (!arena.base) return;

@@ -153,7 +153,7 @@ def test_masks_follow_their_law(rate):
     assert feature_p(kept, 1 - rate) > LIMIT
     assert per_sample_p(kept, 1 - rate) > LIMIT
     assert neighbour_p(kept, 1 - rate) > LIMIT
-    assert count_p(kept, 1 - rate * 0.97) < LIMIT
+    assert count_p(kept, 1 - rate * 0.9) < LIMIT
 
 
 @pytest.mark.parametrize("kind", ["gaussian_additive", "gaussian_additive_matched"])
