@@ -26,6 +26,8 @@ from benchmarks.cells import BATCH, CELLS, SIZES, Cell, Size
 from tegum.design import complete, grid
 from tegum.toys import FACTORS, _engine, engine
 
+SCALINGS_IN_A_ROUND = 3
+
 Clock = Callable[[], float]
 DOCUMENT = pathlib.Path(__file__).parent.parent / "docs" / "performance.md"
 
@@ -87,9 +89,10 @@ def measure(effort: Effort) -> Measured:
             measured.peak.append(peak_gflops(effort.peak_seconds))
             for cell in CELLS:
                 _one_cell(measured, size, cell=cell, effort=effort)
-        one, two = scaling(effort)
-        measured.threads.append(one)
-        measured.processes.append(two)
+        for _ in range(SCALINGS_IN_A_ROUND):
+            threads, processes = scaling(effort)
+            measured.threads.append(threads)
+            measured.processes.append(processes)
         print(f"round {number + 1} of {effort.rounds} done", file=sys.stderr)
     return measured
 
@@ -184,11 +187,11 @@ def _arithmetic(barrier: Any, seconds: float, results: Any) -> None:
 def scaling(effort: Effort) -> tuple[float, float]:
     """How much more two threads do than one, and two processes of plain arithmetic."""
     size, cell = SIZES[1], CELLS[1]
-    steps = int(4000 * effort.engine_share)
+    steps = int(2000 * effort.engine_share)
     rows = engine_rows(size, cell, steps=steps, models=32)
     one = train_clocked(rows[:16], workers=1, clock=time.perf_counter)
     two = train_clocked(rows, workers=2, clock=time.perf_counter)
-    seconds = 4 * effort.peak_seconds
+    seconds = 2 * effort.peak_seconds
     alone, together = (_processes(count, seconds=seconds) for count in (1, 2))
     return 2 * one / two, together / alone
 

@@ -64,7 +64,7 @@ def render(measured: Any, *, machine: Mapping[str, str], sizes: Sequence[Size]) 
 
 
 def _method(measured: Any) -> str:
-    rounds = len(measured.threads)
+    rounds = len(next(iter(measured.seconds.values())))
     return (
         "The engine beside the loop that the field uses, measured in one run: the "
         "notebook form of that loop (packed einsum in PyTorch, two random draws for "
