@@ -367,3 +367,14 @@ def test_the_tables_of_seeds_on_the_page():
         for parts, *shown in rows:
             found = [seeds_for(s, int(parts), alpha) for s in (0, 0.05, 0.1, 0.25)]
             assert found == [int(n) for n in shown], parts
+
+
+@pytest.mark.parametrize("size", [1, 7, 40])
+@pytest.mark.parametrize("ends", [(0.3, 2.0), (-1.0, 0.6), (0.2, 0.7), (0.0, 0.5)])
+def test_planning_for_a_share_uses_the_interval_that_judges(size, ends):
+    low, high = ends
+    intervals = [clopper_pearson(s, size, level=0.8) for s in range(size + 1)]
+    fits = [low <= interval.low and interval.high <= high for interval in intervals]
+    chance = stats.binom.pmf(np.arange(size + 1), size, 0.45) @ fits
+    ours = tegum.statistics._chance_of_fitting(size, 0.45, low, high, tail=0.1)
+    assert ours == pytest.approx(chance, abs=1e-9)

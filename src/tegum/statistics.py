@@ -18,8 +18,7 @@ from scipy import special
 PLANNED_LOOK_SHARE = 0.8
 """The share of the error that the planned look spends; the rest is for further ones."""
 
-_RANKED = 10_000
-"""Ranks up to this many seeds are worked out at once."""
+_RANKED = 10_000  # ranks up to this many seeds are worked out at once
 
 EVERYWHERE = (-math.inf, math.inf)
 """The interval of too little data, and the range of a quantity without bounds."""
@@ -278,8 +277,7 @@ def seeds_needed(
     above = _shrunken(int((pilot > high).sum()) + missing, pilot.size, high < math.inf)
     if max(below, above) >= 0.5:
         return None
-    # Power grows with n, but for the steps of the rank: hopeless at the end of the
-    # search is hopeless before it.
+    # Power grows with n, but for steps: hopeless at the end is hopeless before it.
     end = (max(1, most - 64), most)
     if not _powerful(*end, below, above, level=level, power=power).size:
         return None
@@ -317,28 +315,34 @@ def seeds_needed_for_share(
     share = (successes + 1) / (n + 2)
     if not low < share < high:
         return None
-    tail = (1.0 - level) / 2.0
-    for size in _grid(most):
-        counts = np.arange(size + 1)
-        lows = np.where(
-            counts == 0,
-            0.0,
-            special.betaincinv(np.maximum(counts, 1), size - counts + 1, tail),
-        )
-        highs = np.where(
-            counts == size,
-            1.0,
-            special.betaincinv(counts + 1, np.maximum(size - counts, 1), 1 - tail),
-        )
-        inside = counts[(low <= lows) & (highs <= high)]
-        if inside.size == 0:
-            continue
-        chance = special.bdtr(inside[-1], size, share)
-        if inside[0] > 0:
-            chance -= special.bdtr(inside[0] - 1, size, share)
-        if chance >= power:
-            return int(size)
-    return None
+    for size in [most, *_grid(most)]:
+        chance = _chance_of_fitting(size, share, low, high, tail=(1.0 - level) / 2.0)
+        if size == most and chance < power:
+            return None  # power grows with n
+        if size < most and chance >= power:
+            return size
+    return most
+
+
+def _chance_of_fitting(
+    size: int, share: float, low: float, high: float, *, tail: float
+) -> float:
+    """P(the exact interval for a share lies in `[low, high]`), at a true share.
+
+    The lower end is at least `low` where so many successes or more have probability
+    `tail` at most at a share of `low`; the upper end mirrors it.
+    """
+    counts = np.arange(size + 1)
+    fits = np.ones(size + 1, dtype=bool)
+    if low > 0.0:
+        fits &= special.bdtrc(counts - 1.0, size, low) <= tail
+    if high < 1.0:
+        fits &= special.bdtr(counts, size, high) <= tail
+    inside = counts[fits]
+    if inside.size == 0:
+        return 0.0
+    below = special.bdtr(inside[0] - 1, size, share) if inside[0] else 0.0
+    return float(special.bdtr(inside[-1], size, share) - below)
 
 
 @lru_cache(maxsize=64)
@@ -373,7 +377,7 @@ def _grid(most: int) -> list[int]:
     """Sizes to try, about two per cent apart."""
     sizes = [1]
     while sizes[-1] < most:
-        sizes.append(min(most, max(sizes[-1] + 1, int(sizes[-1] * 1.02))))
+        sizes.append(min(most, sizes[-1] + 1 + sizes[-1] // 50))
     return sizes
 
 

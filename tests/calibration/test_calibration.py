@@ -82,7 +82,7 @@ def test_the_median_interval_covers(law, n):
 @pytest.mark.parametrize("n", SIZES)
 @pytest.mark.parametrize("level", [0.5, 0.9])
 def test_the_median_interval_covers_in_many_trials(law, n, level):
-    wrong = missed(LAWS[law], n, level=level, trials=3000, interval=ours)
+    wrong = missed(LAWS[law], n, level=level, trials=6000, interval=ours)
     assert keeps(wrong, 6000, 1 - level)
 
 
@@ -90,7 +90,7 @@ def test_the_median_interval_covers_in_many_trials(law, n, level):
 @pytest.mark.parametrize("law", CONTINUOUS)
 def test_the_interval_is_no_wider_than_it_must_be(law):
     # Exact: 2 P(Bin(20, 1/2) <= 5) = 0.0414 is the error at the nominal 0.05.
-    wrong = missed(LAWS[law], 20, level=0.95, trials=3000, interval=ours)
+    wrong = missed(LAWS[law], 20, level=0.95, trials=6000, interval=ours)
     assert stats.binomtest(wrong, 6000, 0.0414).pvalue > 1e-4
 
 
