@@ -97,6 +97,20 @@ def test_the_page_says_what_it_must():
     assert row["commit"].rstrip("+") in text
 
 
+def test_the_command_names_the_seeds_and_the_store_where_they_are_not_the_usual(
+    tmp_path,
+):
+    study = worlds.study()
+    store = Store.open(tmp_path / "my store")
+    execute(study, store, design="demo", seeds=2)
+    results = load(study, store, design="demo", seeds=2)
+    text = page_html(study, results, (), store=store, design="demo")
+    command = (
+        "tegum report polygons --design demo --seeds 2 --store &#x27;my store&#x27;"
+    )
+    assert command in text
+
+
 def test_the_model_names_axes_and_keeps_undefined_apart_from_unmeasured():
     model = model_of(worlds.partial())
     factors = [axis["factor"] for axis in model["axes"]]

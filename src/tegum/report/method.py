@@ -16,9 +16,11 @@ from tegum.report.labels import factor_name, level_label, number_name, plain, wr
 from tegum.report.markup import Child, Html, definitions, element, joined, table
 from tegum.results import MISSING, Results
 from tegum.statistics import extra_look_alpha
+from tegum.store import Store
 from tegum.study import Convergence, Study
 
 MOST_LISTED = 200
+USUAL_STORE = "tegum-store"
 
 
 def method(study: Study, results: Results, layout: Frame, *, design: str) -> Html:
@@ -187,7 +189,7 @@ def cell_words(cell: Cell, layout: Frame) -> str:
     )
 
 
-def provenance(study: Study, results: Results, *, design: str) -> Html:
+def provenance(study: Study, results: Results, *, store: Store, design: str) -> Html:
     """Commit, versions, machine, instruction sets, digest, and the command again."""
     there = results["status"] != MISSING
     pairs: list[tuple[str, Child]] = [
@@ -200,7 +202,10 @@ def provenance(study: Study, results: Results, *, design: str) -> Html:
         ("Rows made", _times(results, there)),
         ("Training took", _training_time(results, there)),
         ("Digest of the claims", element("code", study.digest())),
-        ("This page again", element("code", _command(study, design=design))),
+        (
+            "This page again",
+            element("code", _command(study, results, store=store, design=design)),
+        ),
     ]
     mixed = len(results.instruction_sets) > 1
     warning = (
@@ -259,8 +264,15 @@ def _training_time(results: Results, there: np.ndarray) -> str:
     return f"{total:.3g} s" if total < 600 else f"{total / 3600:.2g} h"
 
 
-def _command(study: Study, *, design: str) -> str:
-    return f"tegum report {shlex.quote(study.name)} --design {shlex.quote(design)}"
+def _command(study: Study, results: Results, *, store: Store, design: str) -> str:
+    """What to type, beside the store, to make the page again."""
+    words = ["tegum", "report", study.name, "--design", design]
+    seeds = set(results["seed"]) if "seed" in results.factors else set()
+    if seeds != set(study.designs[design].levels("seed")):
+        words += ["--seeds", str(len(seeds))]
+    if store.path is not None and store.path.name != USUAL_STORE:
+        words += ["--store", store.path.name]
+    return shlex.join(words)
 
 
 def _plain(value: Any) -> Any:

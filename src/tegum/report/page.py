@@ -82,7 +82,7 @@ def page_html(
         picture_note=escape(note),
         verdicts=verdict_table(verdicts).text,
         method=method(study, results, layout, design=design).text,
-        provenance=provenance(study, results, design=design).text,
+        provenance=provenance(study, results, store=store, design=design).text,
         model=script_json(model)[:-1] + ',"picture":' + picture + "}",
         plotly=get_plotlyjs(),
         script="\n".join(_asset(name) for name in SCRIPTS),
