@@ -4,6 +4,7 @@ import csv
 import os
 import signal
 import threading
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -15,6 +16,7 @@ from tegum.execution import Progress, describe, execute, load, plan
 from tegum.execution.training import CHUNK_SECONDS, FIRST_CHUNK_SECONDS, Pace
 from tegum.measures.facts import Measure
 from tegum.store import Store
+from tegum.toys import ToyModels
 from tiny import SIZE, SPREAD, STUDY, Tiny, study_of
 
 
@@ -23,6 +25,10 @@ def store(request, tmp_path):
     if request.param == "memory":
         return Store.in_memory()
     return Store.open(tmp_path / "store")
+
+
+STORING_SECONDS = 1.0
+"""Room for writing what was finished, on a machine that has other things to do."""
 
 
 def bits(results):
@@ -382,18 +388,46 @@ def test_a_subject_may_stop_itself_with_what_it_finished(store):
     assert execute(STUDY, store).missing == 0
 
 
+class Pressed(Tiny):
+    """Somebody presses Ctrl-C while its fifth row is trained."""
+
+    def artifact(self, row):
+        if len(self.trained) == 4:
+            os.kill(os.getpid(), signal.SIGINT)
+        return super().artifact(row)
+
+
 def test_ctrl_c_keeps_what_was_finished(store):
-    subject = Tiny(pause=0.02)
     before = signal.getsignal(signal.SIGINT)
-    timer = threading.Timer(0.12, os.kill, (os.getpid(), signal.SIGINT))
-    timer.start()
     with pytest.raises(KeyboardInterrupt):
-        execute(study_of(subject), store)
-    timer.join()
-    assert 1 <= len(store.rows()) < 16
-    assert len(store.rows()) == len(subject.trained)
+        execute(study_of(Pressed()), store)
+    assert len(store.rows()) == 5
     assert signal.getsignal(signal.SIGINT) is before
     assert bits(execute(STUDY, store)) == bits(execute(STUDY, Store.in_memory()))
+
+
+def test_ctrl_c_is_obeyed_within_a_second_by_the_engine(store):
+    design = grid(
+        n_features=20,
+        n_hidden=5,
+        feature_probability=1.0,
+        noise="dropout",
+        rate=0.5,
+        steps=[50, 1_000_000],
+        seeds=4,
+    )
+    study = study_of(ToyModels(), designs={"demo": design}, claims=())
+    asked = []
+
+    def press(state):
+        if not asked:
+            asked.append(time.monotonic())
+            os.kill(os.getpid(), signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        execute(study, store, workers=2, progress=press)
+    assert time.monotonic() - asked[0] < 1.0 + STORING_SECONDS
+    assert set(store.rows()["key"].to_pylist()) < set(load(study, store)["key"])
 
 
 def test_a_second_ctrl_c_does_not_wait(store):

@@ -222,6 +222,12 @@ def test_a_file_in_the_place_of_the_store_is_refused(path, inside):
         Store.open(path / inside)
 
 
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="no /proc to refuse writing")
+def test_a_place_that_can_not_be_written_is_a_clear_error():
+    with pytest.raises(StoreError, match=r"/proc/nothing.*can not be written.*another"):
+        Store.open("/proc/nothing/store")
+
+
 @pytest.mark.parametrize("kind", ["rows", "artifacts"])
 def test_a_file_in_the_place_of_a_folder_is_a_clear_error(path, kind):
     store = Store.open(path)
