@@ -3,8 +3,17 @@
 Run it with `tegum run examples/own_study.py`; it takes a few seconds.
 """
 
-from tegum import GEOMETRY, TRAINING, Claim, Part, Study, ToyModels, below, grid
-from tegum import paired_ratio
+from tegum import (
+    GEOMETRY,
+    TRAINING,
+    Claim,
+    Part,
+    Study,
+    ToyModels,
+    below,
+    grid,
+    paired_ratio,
+)
 
 STUDY = Study(
     name="l1-and-interference",

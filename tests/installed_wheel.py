@@ -11,8 +11,21 @@ import tempfile
 from pathlib import Path
 
 import tegum
-from tegum import GEOMETRY, TRAINING, Store, Study, ToyModels, execute, grid, judge
-from tegum import Claim, Part, below, paired_ratio, render
+from tegum import (
+    GEOMETRY,
+    TRAINING,
+    Claim,
+    Part,
+    Store,
+    Study,
+    ToyModels,
+    below,
+    execute,
+    grid,
+    judge,
+    paired_ratio,
+    render,
+)
 
 
 def main() -> None:
