@@ -50,7 +50,7 @@ STUDY = Study(
                 )
             ],
             reason="A tenth is more than seeds differ by chance.",
-            source="Elhage et al. 2022: L1 on hidden activations removes superposition.",
+            source="Elhage et al. 2022: L1 on activations removes superposition.",
         )
     ],
     alpha=0.05,

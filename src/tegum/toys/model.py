@@ -333,7 +333,7 @@ def loss_steps(steps: int) -> Int[ndarray, " point"]:
 
 
 def checkpoint_steps(steps: int, count: int) -> Int[ndarray, " checkpoint"]:
-    """After which steps weights are kept: `count` of them, evenly spaced to the last."""
+    """After which steps weights are kept: `count` of them, evenly up to the last."""
     if count == 0:
         return np.zeros(0, dtype=np.int64)
     return np.unique(np.round(np.linspace(0.0, steps, count + 1)[1:])).astype(np.int64)
