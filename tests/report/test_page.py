@@ -97,6 +97,12 @@ def test_the_page_says_what_it_must():
     assert row["commit"].rstrip("+") in text
 
 
+def test_the_pilots_seeds_are_listed_in_runs():
+    study = worlds.study(pilot_seeds=(*range(100, 120), 131))
+    text = page_of(worlds.whole(), study=study)
+    assert "100 to 119, 131" in text
+
+
 def test_the_command_names_the_seeds_and_the_store_where_they_are_not_the_usual(
     tmp_path,
 ):

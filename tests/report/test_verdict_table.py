@@ -15,6 +15,7 @@ from tegum.report.verdicts import (
     bar,
     contradictions,
     pill,
+    standing,
     verdict_table,
 )
 
@@ -108,6 +109,18 @@ def test_the_answer_counts_the_words(verdicts):
     assert "not been judged" in answer(study, ())
     own = replace(study, answer=lambda verdicts: f"{len(verdicts)} of them.")
     assert answer(own, verdicts) == "3 of them."
+
+
+def test_the_standing_of_the_verdicts_is_said_beside_the_answer(verdicts):
+    assert standing(verdicts) == (
+        "Every verdict is confirmatory: registered before every row it uses."
+    )
+    mixed = [*verdicts[:2], replace(verdicts[2], standing="interim")]
+    assert standing(mixed) == (
+        "Verdicts: 2 confirmatory (registered before every row it uses); "
+        "1 interim (the planned seeds are not all in)."
+    )
+    assert standing(()) == ""
 
 
 def test_a_contradiction_is_said_plainly_with_its_interval(verdicts):

@@ -67,9 +67,20 @@ def _facts(
         ("Measures", joined(*(element("div", text) for text in measures))),
         (
             "Seeds of the pilot, never used here",
-            ", ".join(map(str, study.pilot_seeds)) or "none",
+            _runs(study.pilot_seeds) or "none",
         ),
     ]
+
+
+def _runs(seeds: Sequence[int]) -> str:
+    """Whole numbers with neighbours drawn together: "0 to 9, 20"."""
+    found: list[list[int]] = []
+    for seed in sorted(set(seeds)):
+        if found and seed == found[-1][1] + 1:
+            found[-1][1] = seed
+        else:
+            found.append([seed, seed])
+    return ", ".join(f"{a} to {b}" if b > a else str(a) for a, b in found)
 
 
 def _seed_counts(cells: Sequence[Cell]) -> str:

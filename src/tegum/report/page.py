@@ -24,7 +24,7 @@ from tegum.report.method import method, provenance, unsettled
 from tegum.report.picture import default_picture, held_fixed
 from tegum.report.series import series
 from tegum.report.specimens import LOSS, Specimens, specimens
-from tegum.report.verdicts import answer, contradictions, verdict_table
+from tegum.report.verdicts import answer, contradictions, standing, verdict_table
 from tegum.results import MISSING, Results
 from tegum.store import Store
 from tegum.study import Study
@@ -76,6 +76,7 @@ def page_html(
         study=escape(f"{study.name} · {design}"),
         question=escape(question),
         answer=escape(sentence),
+        standing=escape(standing(verdicts)),
         contradictions=against.text if against else "",
         background=background.text if study.background.strip() else "",
         picture_label=escape(f"The headline picture. {sentence}"),

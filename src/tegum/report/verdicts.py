@@ -48,6 +48,20 @@ def answer(study: Study, verdicts: Sequence[Verdict]) -> str:
     return f"Of {len(verdicts)} claims, {listed}."
 
 
+def standing(verdicts: Sequence[Verdict]) -> str:
+    """How far the verdicts may be relied on, in one line under the answer."""
+    counts = Counter(verdict.standing for verdict in verdicts)
+    if not counts:
+        return ""
+    if len(counts) == 1:
+        name = next(iter(counts))
+        every = "Every verdict is" if len(verdicts) > 1 else "The verdict is"
+        return f"{every} {name}: {STANDINGS[name]}."
+    said = [f"{counts[name]} {name} ({STANDINGS[name]})" for name in STANDINGS]
+    kept = [text for text, name in zip(said, STANDINGS, strict=True) if counts[name]]
+    return f"Verdicts: {'; '.join(kept)}."
+
+
 def contradictions(verdicts: Sequence[Verdict]) -> Html | None:
     """What the numbers refute, whose claim it was, and the intervals that show it."""
     refuted = [verdict for verdict in verdicts if verdict.word == "refuted"]
@@ -65,7 +79,7 @@ def _contradiction(verdict: Verdict) -> Html:
     shown = [
         element(
             "li",
-            f"{_what(part)}: {written(part.estimate)} "
+            f"{_what(part)}: {written(part.estimate, digits=3)} "
             f"{interval_text(part.low, part.high)}, where the claim needs "
             f"{typeset(part.region.describe())}.",
         )
