@@ -19,7 +19,6 @@ PLANNED_LOOK_SHARE = 0.8
 """The share of the error that the planned look spends; the rest is for further ones."""
 
 _RANKED = 10_000  # ranks up to this many seeds are worked out at once
-
 EVERYWHERE = (-math.inf, math.inf)
 """The interval of too little data, and the range of a quantity without bounds."""
 
