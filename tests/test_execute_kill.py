@@ -39,10 +39,10 @@ def run_one_seed(path, seed):
     execute(STUDY, Store.open(path), where={"seed": [seed]})
 
 
-def started(path):
+def started(path, target=run_when_told):
     """A process that waits for a word to begin."""
     mine, its = PROCESSES.Pipe()
-    child = PROCESSES.Process(target=run_when_told, args=(path, its))
+    child = PROCESSES.Process(target=target, args=(path, its))
     child.start()
     assert mine.recv() == "ready"
     return child, mine
@@ -140,6 +140,31 @@ def test_a_chunk_that_was_stored_survives_the_kill(tmp_path):
     child.join()
     assert there <= {part.name for part in path.glob("rows/*.parquet")}
     assert len(Store.open(path).rows()) >= ROWS_PER_CHUNK
+
+
+def compact_when_told(path, word):
+    word.send("ready")
+    word.recv()
+    Store.open(path).compact()
+
+
+def test_a_kill_while_parts_are_merged_loses_nothing(tmp_path):
+    path, chance = tmp_path / "store", random.Random(3)
+    run(Store.open(path))
+    before = contents(Store.open(path))
+    parts = {part.name: part.read_bytes() for part in path.glob("rows/*.parquet")}
+    for _ in range(10):
+        for name, data in parts.items():
+            (path / "rows" / name).write_bytes(data)
+        child, word = started(path, compact_when_told)
+        word.send("go")
+        time.sleep(chance.uniform(0, 0.05))
+        child.kill()
+        child.join()
+        assert contents(Store.open(path)) == before
+    Store.open(path).compact()
+    assert contents(Store.open(path)) == before
+    assert rows_in_parts(path) == 2 * SEEDS
 
 
 def test_two_processes_on_one_store_do_no_harm(tmp_path):
