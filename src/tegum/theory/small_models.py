@@ -15,6 +15,7 @@ import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
+from tegum.theory.expected_loss import expected_loss
 from tegum.theory.minimum import Minimum, Start, gaussian_starts, local_minima
 
 SIZES = ((2, 1), (3, 2))
@@ -174,12 +175,14 @@ def least_loss(
     points += gaussian_starts(n_features, n_hidden, count=starts, seed=seed)
     importance = np.ones(n_features)
     importance[-1] = relative_importance
-    best = local_minima(
-        points,
-        feature_probability=density,
-        importance=importance,
-        rate=rate,
-    )[0]
+    law = {"feature_probability": density, "importance": importance, "rate": rate}
+    best = local_minima(points, **law)[0]
+    # Where a candidate is itself the optimum, the descent ends a rounding error above.
+    exact = [
+        Minimum(expected_loss(W, b, **law, nodes=400).loss, W, b, settled=True)
+        for W, b in candidate_weights(n_features, n_hidden, density=density)
+    ]
+    best = min([best, *exact], key=lambda minimum: minimum.loss)
     return Minimum(best.loss * n_features, best.W, best.b, best.settled)
 
 

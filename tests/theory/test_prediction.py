@@ -1,0 +1,120 @@
+"""Predictions of a population: regimes by theory, and the constant rival."""
+
+import math
+
+import numpy as np
+import pytest
+
+from tegum.measures.sphere import random_participation_ratio
+from tegum.theory.prediction import (
+    NUMBERS,
+    constant_prediction,
+    predict_population,
+    score,
+)
+
+EIGHT_IN_THREE = {"n_features": 8, "n_hidden": 3}
+
+
+def a_row(**factors):
+    small = {"n_features": 4, "n_hidden": 2, "feature_probability": 0.3}
+    return small | {"noise": "dropout", "rate": 0.0, "output": "relu"} | factors
+
+
+def test_every_number_comes_with_its_spread():
+    found = predict_population(a_row(), starts=2)
+    assert set(found.numbers) == set(found.spread) == set(NUMBERS)
+    assert found.settled == 1.0
+    one = predict_population(a_row(), starts=1)
+    assert all(math.isnan(spread) for spread in one.spread.values())
+
+
+def test_the_same_row_gives_the_same_bits_and_seeds_of_models_do_not_matter():
+    one = predict_population(a_row(), starts=1)
+    other = predict_population(a_row(seed=7, steps=3), starts=1)
+    assert one.numbers == other.numbers
+    np.testing.assert_array_equal(one.best.W, other.best.W)
+
+
+def test_a_dense_linear_model_keeps_as_many_features_as_it_has_units():
+    # Principal components: m features at norm 1, the others dropped.
+    row = a_row(output="linear", feature_probability=1.0, importance_decay=0.7)
+    found = predict_population(row, starts=1)
+    norms = (found.best.W**2).sum(axis=0)
+    np.testing.assert_allclose(norms, [1, 1, 0, 0], atol=2e-3)
+    assert found.numbers["features_represented"] == 2
+
+
+def test_one_feature_on_one_unit_shrinks_as_the_linear_law_says():
+    # Without bias and ReLU: |W|^2 = 1 - p; the free bias moves the linear optimum to
+    # E cov: a = var / (var + v E x^2) with v = 1, var = q/3 - q^2/4.
+    row = a_row(n_features=1, n_hidden=1, rate=0.5, output="linear")
+    variance, square = 0.1 - 0.0225, 0.1
+    found = predict_population(row, starts=1)
+    expected = variance / (variance + square)
+    assert found.numbers["mean_norm_squared"] == pytest.approx(expected, rel=1e-3)
+
+
+def test_dropout_aligns_where_features_are_equally_important():
+    # Uniform importance, S = .7: three pairs on three axes, two features dropped.
+    found = predict_population(a_row(rate=0.5, **EIGHT_IN_THREE), starts=1)
+    kept = found.numbers["features_represented"]
+    assert kept == 6
+    on_axes = 1 - random_participation_ratio(3)
+    assert found.numbers["participation_gap"] == pytest.approx(on_axes, abs=0.01)
+    assert found.numbers["unit_alignment_gap"] == pytest.approx(0.2, abs=0.01)
+
+
+def test_dropout_spreads_where_importance_decays():
+    row = a_row(rate=0.5, importance_decay=0.7, **EIGHT_IN_THREE)
+    found = predict_population(row, starts=1)
+    assert found.numbers["participation_gap"] > 0.8
+    assert found.numbers["unit_alignment_gap"] < -0.1
+
+
+def test_without_dropout_no_basis_is_predicted():
+    # Minima of a rotation-invariant loss keep the basis of their starts: over many
+    # starts the gap averages 0. Negative control of the two tests above.
+    found = predict_population(a_row(), starts=12)
+    gap, spread = (x["unit_alignment_gap"] for x in (found.numbers, found.spread))
+    assert abs(gap) < 4 * spread / math.sqrt(12)
+
+
+def test_the_constant_is_told_the_answers():
+    assert constant_prediction([1.0, math.nan, 3.0, 100.0]) == 3.0
+    assert math.isnan(constant_prediction([math.nan]))
+
+
+def test_skill_by_hand():
+    # Observed 0, 4, 5; errors 0, 1, 1 against 4, 0, 1 of the median 4.
+    found = score([0.0, 5.0, 4.0], [0.0, 4.0, 5.0])
+    assert found.rival == 4.0
+    assert found.error == pytest.approx(2 / 3)
+    assert found.rival_error == pytest.approx(5 / 3)
+    assert found.skill == pytest.approx(1 - 2 / 5)
+
+
+def test_a_constant_has_no_skill_and_alike_observations_define_none():
+    assert score([4.0, 4.0, 4.0], [0.0, 4.0, 5.0]).skill == 0.0
+    assert math.isnan(score([1.0, 2.0], [3.0, 3.0]).skill)
+
+
+@pytest.mark.parametrize(
+    ("factors", "words"),
+    [
+        ({"noise": "gaussian_multiplicative", "rate": 0.5}, "enumerated"),
+        ({"hidden_l1": 0.1}, "hidden_l1"),
+        ({"weight_decay": 0.01}, "weight_decay"),
+        ({"n_hidden": 30, "n_features": 40, "rate": 0.5}, "smaller model"),
+    ],
+)
+def test_rows_that_can_not_be_predicted_are_refused(factors, words):
+    with pytest.raises(ValueError, match=words):
+        predict_population(a_row(**factors), starts=1)
+
+
+def test_scores_need_something_to_score():
+    with pytest.raises(ValueError, match="one for each"):
+        score([1.0], [1.0, 2.0])
+    with pytest.raises(ValueError, match="no cell"):
+        score([math.nan], [1.0])

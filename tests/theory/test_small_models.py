@@ -1,0 +1,118 @@
+"""Phases of the smallest models: candidates by hand, optima never above them."""
+
+import math
+
+import numpy as np
+import pytest
+
+from tegum.theory import small_models
+from tegum.theory.expected_loss import expected_loss
+from tegum.theory.minimum import gaussian_starts, local_minima
+from tegum.theory.small_models import (
+    best_candidate,
+    boundary_importance,
+    candidate_losses,
+    candidate_weights,
+    least_loss,
+    phase_name,
+    triple_point,
+)
+
+SIZES = pytest.mark.parametrize(("n", "m"), small_models.SIZES)
+PLANE = [(0.1, 0.5), (0.3, 2.0), (0.5, 1.0), (4 / 7, 1.0), (0.9, 0.8)]
+
+
+@SIZES
+@pytest.mark.parametrize(("density", "importance"), PLANE)
+def test_candidates_lose_what_their_closed_forms_say(n, m, density, importance):
+    losses = candidate_losses(
+        n, m, density=density, relative_importance=importance
+    ).values()
+    weight = np.r_[np.ones(n - 1), importance]
+    for loss, (W, b) in zip(
+        losses, candidate_weights(n, m, density=density), strict=True
+    ):
+        law = {"feature_probability": density, "importance": weight, "nodes": 400}
+        assert expected_loss(W, b, **law).loss * n == pytest.approx(loss, abs=2e-6)
+
+
+def test_the_triple_point():
+    point = triple_point()
+    assert point.density == pytest.approx(4 / 7)
+    assert round(point.loss, 6) == 0.108844
+    losses = candidate_losses(2, 1, density=4 / 7, relative_importance=1.0)
+    assert list(losses.values()) == pytest.approx([point.loss] * 3)
+
+
+def test_boundaries_are_where_two_candidates_lose_the_same():
+    for s in (0.1, 0.4, 0.55):
+        for r, ignored in zip(
+            boundary_importance(s), ("last ignored", "first ignored"), strict=True
+        ):
+            losses = candidate_losses(2, 1, density=s, relative_importance=r)
+            assert losses["last antipodal"] == pytest.approx(losses[ignored])
+    # The mirror of the issue's r = 2s / (4 - 5s): (4 - 5s) / (2s).
+    assert boundary_importance(0.2) == pytest.approx((0.4 / 3, 3 / 0.4))
+
+
+def test_above_the_triple_point_no_pair_is_best_anywhere():
+    assert all(math.isnan(r) for r in boundary_importance(0.6))
+    for r in np.geomspace(0.05, 20, 25):
+        name = best_candidate(2, 1, density=0.6, relative_importance=r)
+        assert name != "last antipodal"
+
+
+@SIZES
+def test_the_candidates_are_named_as_they_are(n, m):
+    names = candidate_losses(n, m, density=0.3, relative_importance=1.0)
+    for name, (W, _) in zip(names, candidate_weights(n, m, density=0.3), strict=True):
+        assert phase_name(W) == name
+    assert phase_name(np.zeros((m, n))) == "other"
+
+
+@SIZES
+@pytest.mark.parametrize(
+    ("density", "importance"), [(0.1, 0.8), (0.5, 1.0), (0.9, 0.3)]
+)
+def test_the_optimum_is_never_above_the_candidates(n, m, density, importance):
+    found = least_loss(n, m, density=density, relative_importance=importance, starts=1)
+    losses = candidate_losses(n, m, density=density, relative_importance=importance)
+    assert found.loss <= min(losses.values()) + 1e-7
+    assert found.settled
+
+
+def test_unit_weights_are_not_optimal_at_the_triple_point():
+    # Scale and bias are free: 14 % less than any candidate.
+    found = least_loss(2, 1, density=4 / 7, relative_importance=1.0, starts=2)
+    assert found.loss < 0.9 * triple_point().loss
+    assert phase_name(found.W) == "last antipodal"
+
+
+def test_superposition_wins_beyond_the_candidates_boundary():
+    # At s = .4 candidates put the boundary at r = .4; with free scales the pair is
+    # already better there.
+    assert boundary_importance(0.4)[0] == pytest.approx(0.4)
+    found = least_loss(2, 1, density=0.4, relative_importance=0.39, starts=2)
+    assert phase_name(found.W) == "last antipodal"
+
+
+def test_minima_lose_no_more_than_their_starts_and_come_in_order():
+    starts = gaussian_starts(4, 2, count=3, seed=1)
+    law = {"feature_probability": 0.2, "rate": 0.5}
+    found = local_minima(starts, **law)
+    losses = [minimum.loss for minimum in found]
+    assert losses == sorted(losses)
+    assert losses[-1] < min(expected_loss(W, b, **law).loss for W, b in starts)
+    slope = expected_loss(found[0].W, found[0].b, **law)
+    assert np.abs(slope.W).max() < 1e-4
+
+
+def test_bad_arguments_are_refused():
+    with pytest.raises(ValueError, match=r"\(2, 1\) or \(3, 2\)"):
+        candidate_losses(4, 2, density=0.5, relative_importance=1.0)
+    with pytest.raises(ValueError, match="density"):
+        boundary_importance(0.0)
+    with pytest.raises(ValueError, match="relative_importance"):
+        best_candidate(2, 1, density=0.5, relative_importance=-1.0)
+    with pytest.raises(ValueError, match="count"):
+        gaussian_starts(2, 1, count=0, seed=0)
