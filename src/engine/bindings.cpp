@@ -203,6 +203,7 @@ NB_MODULE(_engine, module) {
     using namespace tegum;
     module.doc() = "The compiled training engine.";
     module.attr("EVENT_LIMIT") = event_limit;
+    module.attr("SMALL_MODEL") = small_model;
     module.attr("KERNELS") = nb::cast(kernels);
 
     nb::class_<Job>(module, "Job", "One row, with the arrays its run reads and fills.")

@@ -39,16 +39,13 @@ struct Evaluation {
         }
         template <int R>
         void run(int64_t i) const {
-            constexpr int C = columns_for(R);
-            int64_t s = 0;
-            for (; s + C * L <= samples; s += C * L) columns<R, C>(i, s);
-            if (s < samples) columns<R, C / 2>(i, s);
+            for_column_blocks<R>(*this, i, samples);
         }
     };
 
     // The sum over the tile of I_i (x_i - y_i)^2, and of the hidden L1.
     double tile_loss(Network& net, const Model& model, int64_t valid) {
-        const int64_t samples = round_up(valid, tile_multiple);
+        const int64_t samples = round_up(valid, lanes);
         hidden<Apply::nothing>(net, X, samples);
         const PreBlock block{net, Y, samples};
         for_row_blocks(net.n, block);

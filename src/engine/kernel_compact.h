@@ -61,16 +61,13 @@ struct GatheredTile {
     GatheredTile(const Events& all, int64_t number, int64_t tile)
         : events(all), slot(number) {
         valid = smaller(tile, events.occupied - slot);
-        samples = round_up(valid, tile_multiple);
+        samples = round_up(valid, lanes);
         first = events.first_event(slot);
         last = events.first_event(slot + valid);
     }
 };
 
 struct CompactKernel {
-    // Below this many weights the products over active entries save less than they cost.
-    static constexpr int64_t small = 256;
-
     bool dense_rows;  // lay x out as a dense tile
     float* X;         // [n][ld] if so
     int64_t mp;       // else: hidden units padded to whole vectors
@@ -79,7 +76,7 @@ struct CompactKernel {
     float* rows;      // [tile][mp]: h, then e, sample by sample
 
     void prepare(const Network& net, Arena& arena) {
-        dense_rows = (int64_t)net.n * net.m <= small;
+        dense_rows = (int64_t)net.n * net.m <= small_model;
         mp = dense_rows ? 0 : round_up(net.m, L);
         X = arena.take<float>(dense_rows ? net.n * net.ld : 0);
         W_rows = arena.take<float>(net.n * mp);
@@ -104,7 +101,8 @@ struct CompactKernel {
             for (int64_t slot = 0; slot < events.occupied; slot += net.tile) {
                 if (__atomic_load_n(&control.stop, __ATOMIC_RELAXED)) return false;
                 const GatheredTile tile(events, slot, net.tile);
-                if (noise.is_factor()) noise.fill_tile(net.N, net.ld, tile.samples);
+                if (noise.is_factor())
+                    noise.fill_tile(net.N, net.ld, round_up(tile.valid, tile_multiple));
                 if (dense_rows)
                     run_dense(net, tile, noise.is_factor());
                 else

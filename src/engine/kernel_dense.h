@@ -51,7 +51,8 @@ struct DenseKernel {
             const int64_t valid = smaller(net.tile, net.batch - s);
             const int64_t samples = round_up(valid, tile_multiple);
             source.fill_tile(X, net.ld, s, valid, samples);
-            if (noise.kind != Noise::none) noise.fill_tile(net.N, net.ld, samples);
+            if (noise.kind != Noise::none)
+                noise.fill_tile(net.N, net.ld, samples);
             if (noise.is_factor())
                 hidden<Apply::factor>(net, X, samples);
             else if (noise.is_term())

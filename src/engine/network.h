@@ -3,7 +3,29 @@
 // Tiles are [row][sample] with a row every `ld` floats; an odd number of cache lines a
 // row keeps rows out of each other's cache sets.
 
+// Noise comes in blocks of this many samples, arithmetic in blocks of `lanes`.
 constexpr int64_t tile_multiple = 64;
+
+// Calls block.columns<R, C>(row, s) over all samples, C as wide as registers allow.
+template <int R, int C, class Block>
+TEGUM_INLINE void rest_of_columns(const Block& block, int64_t row, int64_t s,
+                                  int64_t samples) {
+    if constexpr (C > 0) {
+        if (s + C * L <= samples) {
+            block.template columns<R, C>(row, s);
+            s += C * L;
+        }
+        rest_of_columns<R, C / 2>(block, row, s, samples);
+    }
+}
+
+template <int R, class Block>
+TEGUM_INLINE void for_column_blocks(const Block& block, int64_t row, int64_t samples) {
+    constexpr int C = columns_for(R);
+    int64_t s = 0;
+    for (; s + C * L <= samples; s += C * L) block.template columns<R, C>(row, s);
+    if (s < samples) rest_of_columns<R, C / 2>(block, row, s, samples);
+}
 
 struct Network {
     int n, m;
@@ -102,10 +124,7 @@ struct HiddenBlock {
 
     template <int R>
     void run(int64_t k) const {
-        constexpr int C = columns_for(R);
-        int64_t s = 0;
-        for (; s + C * L <= samples; s += C * L) columns<R, C>(k, s);
-        if (s < samples) columns<R, C / 2>(k, s);
+        for_column_blocks<R>(*this, k, samples);
     }
 };
 
@@ -166,10 +185,7 @@ struct ReadOutBlock {
 
     template <int R>
     void run(int64_t i) const {
-        constexpr int C = columns_for(R);
-        int64_t s = 0;
-        for (; s + C * L <= samples; s += C * L) columns<R, C>(i, s);
-        if (s < samples) columns<R, C / 2>(i, s);
+        for_column_blocks<R>(*this, i, samples);
     }
 };
 
@@ -228,10 +244,7 @@ struct BackBlock {
 
     template <int R>
     void run(int64_t k) const {
-        constexpr int C = columns_for(R);
-        int64_t s = 0;
-        for (; s + C * L <= samples; s += C * L) columns<R, C>(k, s);
-        if (s < samples) columns<R, C / 2>(k, s);
+        for_column_blocks<R>(*this, k, samples);
     }
 };
 

@@ -32,6 +32,7 @@ struct Sampler {
     int64_t batch;
     bool by_event;  // else one word for every entry
     bool thin;      // the probabilities differ
+    bool certain;   // all are 1
     float inverse_log;
     float inverse_n;
     int64_t block_samples;
@@ -51,6 +52,7 @@ struct Sampler {
         inverse_n = 1.0f / (float)n;
         inverse_log = (float)(1.0 / __builtin_log1p(-q));
         thin = false;
+        certain = true;
         scale = arena.take<float>(n);
         const int64_t capacity = by_event ? block_samples * n + lanes : 0;
         events.sample = arena.take<int32_t>(capacity);
@@ -62,6 +64,7 @@ struct Sampler {
         for (int i = 0; i < n; ++i) {
             const double qi = model.probability[i];
             thin = thin || qi != q;
+            certain = certain && qi == 1;
             scale[i] = (float)(by_event ? q / qi : 0x1p-24 / qi);
         }
         rewind();
@@ -84,7 +87,7 @@ struct Sampler {
         events.samples = smaller(block_samples, batch - events.first_sample);
         const int64_t entries = events.samples * n;
         const vf farthest = splat((float)(2 * block_entries));
-        int32_t origin = 0;
+        vi last = splat(-1);  // the last entry reached, in every lane
         int64_t count = 0;
         vi previous = splat(-1), slots = splat(-1);
         Random r = random;
@@ -95,7 +98,7 @@ struct Sampler {
                 skip[v] = to_int(where(s < farthest, s, farthest)) + 1;
             }
             for (int v = 0; v < NV; ++v) {
-                const vi entry = prefix_sum<1>(skip[v]) + (origin - 1);
+                const vi entry = prefix_sum<1>(skip[v]) + last;
                 const vi s = to_int((to_float(entry) + 0.5f) * inverse_n);
                 store(events.sample + count + v * L, s);
                 store(events.feature + count + v * L, entry - s * n);
@@ -105,12 +108,14 @@ struct Sampler {
                 store(events.slot + count + v * L, slots);
                 store(events.more + count + v * L, to_float(-same));
                 previous = s;
-                origin = entry[L - 1] + 1;
-                // Lanes stay whole words of the stream also behind the end of the block.
-                if (origin > 2 * block_entries) origin = 2 * block_entries;
+                last = broadcast_last(entry);
+                // Behind the end of the block nothing may overflow.
+                last = last < splat((int32_t)(2 * block_entries))
+                           ? last
+                           : splat((int32_t)(2 * block_entries));
             }
             count += lanes;
-        } while (origin < entries);
+        } while (last[0] < entries - 1);
         random = r;
         int64_t behind = 0;
         for (int64_t e = count - lanes; e < count; ++e)
@@ -140,6 +145,7 @@ struct Sampler {
     }
 
     // Every entry of `samples` (a multiple of 64) samples into x[i * ld + s].
+    template <bool Certain>
     void draw_entries(float* x, int64_t ld, int64_t samples) {
         Random r = random;
         for (int64_t s = 0; s < samples; s += 64)
@@ -150,8 +156,9 @@ struct Sampler {
                 for (int c = 0; c < 4; ++c) {
                     TEGUM_UNROLL
                     for (int v = 0; v < NV; ++v) {
-                        const vf u = to_float((vi)(r.next(v) >> 8)) * factor;
-                        store(row + c * lanes + v * L, where(u < 1.0f, u, vf{}));
+                        vf u = to_float((vi)(r.next(v) >> 8)) * factor;
+                        if constexpr (!Certain) u = where(u < 1.0f, u, vf{});
+                        store(row + c * lanes + v * L, u);
                     }
                 }
             }
@@ -173,7 +180,10 @@ struct DenseTiles {
     void fill_tile(float* x, int64_t ld, int64_t first, int64_t count, int64_t padded) {
         const int n = sampler.n;
         if (!sampler.by_event) {
-            sampler.draw_entries(x, ld, padded);
+            if (sampler.certain)
+                sampler.draw_entries<true>(x, ld, padded);
+            else
+                sampler.draw_entries<false>(x, ld, padded);
             if (count < padded)
                 for (int i = 0; i < n; ++i) fill(x + i * ld + count, 0.0f, padded - count);
             return;

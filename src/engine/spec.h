@@ -76,6 +76,10 @@ struct Backend {
 // Rows with q at or below this draw only active entries, by geometric skips.
 constexpr double event_limit = 0.2;
 
+// Up to this many weights the compact kernel lays x out as a dense tile: products over
+// active entries would save less than they cost.
+constexpr int64_t small_model = 256;
+
 // The sampler is a function of n and the feature probabilities alone.
 inline double largest_probability(const Model& model) {
     double largest = 0;

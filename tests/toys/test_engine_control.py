@@ -76,7 +76,7 @@ def test_progress_rises_to_one_in_the_calling_thread():
         threads.add(_thread.get_ident())
 
     rows = rows_of(
-        n_features=20, n_hidden=5, feature_probability=1.0, steps=8000, seeds=4
+        n_features=20, n_hidden=5, feature_probability=1.0, steps=30_000, seeds=4
     )
     engine.train(rows, workers=2, progress=progress, stop=lambda: False)
     assert len(shares) > 2

@@ -102,7 +102,7 @@ def test_a_higher_rate_drops_a_superset(probability):
 
 
 def test_rate_zero_runs_the_dropout_code():
-    factors = {"n_features": 20, "n_hidden": 5, "feature_probability": 0.01}
+    factors = {"n_features": 80, "n_hidden": 20, "feature_probability": 0.01}
     none = row_of(**factors)
     zero = row_of(**factors, noise="dropout", rate=0.0)
     half = row_of(**factors, noise="dropout", rate=0.5)

@@ -3,6 +3,7 @@ from collections.abc import Callable, Sequence
 from numpy import ndarray
 
 EVENT_LIMIT: float
+SMALL_MODEL: int
 KERNELS: list[str]
 
 class Job:

@@ -121,34 +121,52 @@ def kernel(row: Row) -> Kernel:
     """The kernel that serves a row: a fixed formula of the row, never a timing.
 
     `gram` needs a hidden layer without noise and without an L1 term, `compact` one
-    whose noise is 0 where h is 0; both need inputs that are drawn by event.
+    whose noise is 0 where h is 0; both need inputs that are drawn by event. Among those
+    that can serve, the one with the smallest `_step_nanoseconds`.
     """
-    q = probabilities(row)
-    if q.max() > _engine.EVENT_LIMIT:
-        return "dense"
-    if row["noise"] in ("gaussian_additive", "gaussian_additive_matched"):
-        return "dense"
-    costs: dict[Kernel, float] = {
-        "dense": _dense_step_work(row),
-        "compact": _compact_step_work(row),
-    }
-    if row["noise"] == "none" and row["hidden_l1"] == 0:
-        costs["gram"] = _gram_step_work(row)
-    return min(costs, key=lambda name: costs[name])
+    sparse = probabilities(row).max() <= _engine.EVENT_LIMIT
+    names: list[Kernel] = ["dense"]
+    if sparse and row["noise"] in ("none", "dropout", "gaussian_multiplicative"):
+        names.append("compact")
+    if sparse and row["noise"] == "none" and row["hidden_l1"] == 0:
+        names.append("gram")
+    return min(names, key=lambda name: _step_nanoseconds(row, name))
 
 
 def core_seconds(row: Row) -> float:
-    """About how long one core needs for a row, from its multiply-adds and draws."""
-    work = {
-        "dense": _dense_step_work,
-        "compact": _compact_step_work,
-        "gram": _gram_step_work,
-    }[kernel(row)](row)
-    evaluations = len(loss_steps(row["steps"]))
+    """About how long one core needs for a row, by the formula that picks its kernel."""
     n, m = row["n_features"], row["n_hidden"]
-    evaluation = EVALUATION_EXAMPLES * n * (2 * m + 8)
-    optimiser = 12 * (n * m + n)
-    return 1e-11 * (row["steps"] * (work + optimiser) + evaluations * evaluation)
+    steps = row["steps"] * (_step_nanoseconds(row, kernel(row)) + 0.6 * (n * m + n))
+    evaluations = len(loss_steps(row["steps"])) * EVALUATION_EXAMPLES
+    return 1e-9 * (steps + evaluations * n * (0.02 * m + 0.3))
+
+
+def _step_nanoseconds(row: Row, name: Kernel) -> float:
+    """About how long a step takes, without the update, on a recent core with AVX-512.
+
+    Coefficients were fitted once at n = 5 to 400; what matters is where the kernels
+    cross, and that this never changes for a row.
+    """
+    n, m, batch = row["n_features"], row["n_hidden"], row["batch_size"]
+    q = probabilities(row)
+    if q.max() > _engine.EVENT_LIMIT:
+        return batch * (0.048 * n * m + 0.12 * n + 0.1 * m)
+    events = batch * n * q.max()
+    if name == "dense":
+        return batch * (0.048 * n * m + 0.07 * n + 0.1 * m) + 1.8 * events
+    occupied = batch * -np.expm1(np.log1p(-q).sum())
+    if name == "compact" and n * m <= _engine.SMALL_MODEL:
+        return 150 + occupied * (0.048 * n * m + 0.07 * n + 0.1 * m) + 2.0 * events
+    if name == "compact":
+        return 150 + occupied * (0.029 * n * m + 0.07 * n + 0.35 * m) + 7.5 * events
+    vectors = -(-n // 16)
+    blocks = -(-batch // min(batch, max(1, 2**20 // n)))
+    return (
+        150
+        + blocks * n * m * vectors * 0.46
+        + occupied * (0.5 * vectors + 1.0)
+        + events * (2.6 * vectors + 2.5)
+    )
 
 
 def memory_bytes(row: Row) -> int:
@@ -265,34 +283,6 @@ def multiply_add_gflops(
     while time.perf_counter() < deadline:
         operations += _engine.multiply_add(100_000, instruction_set=instruction_set)
     return operations / (clock() - start) / 1e9
-
-
-def _dense_step_work(row: Row) -> float:
-    n, m = row["n_features"], row["n_hidden"]
-    return row["batch_size"] * (5 * n * m + 12 * n + 20 * m)
-
-
-def _compact_step_work(row: Row) -> float:
-    n, m = row["n_features"], row["n_hidden"]
-    q = probabilities(row)
-    events = row["batch_size"] * n * q.max()
-    occupied = row["batch_size"] * -np.expm1(np.log1p(-q).sum())
-    width = -(-m // 16) * 16
-    return occupied * (3 * n * m + 8 * n + 24 * m) + events * (60 + 4 * width)
-
-
-def _gram_step_work(row: Row) -> float:
-    n, m = row["n_features"], row["n_hidden"]
-    q = probabilities(row)
-    events = row["batch_size"] * n * q.max()
-    occupied = row["batch_size"] * -np.expm1(np.log1p(-q).sum())
-    width = -(-n // 16) * 16
-    blocks = -(-row["batch_size"] // min(row["batch_size"], max(1, 2**20 // n)))
-    return (
-        blocks * 3 * n * width * m
-        + occupied * (100 + 4 * width)
-        + events * (60 + 5 * width)
-    )
 
 
 def _output_shapes(row: Row) -> dict[str, tuple[tuple[int, ...], int]]:
