@@ -59,27 +59,15 @@ def judge(
     registry, digest = store.registry(), study.digest()
     asked = {"study": study.name, "design": design, "digest": digest}
     look = _look(registry, asked, made=made, planned=planned)
+    whole = selection.planned <= set(results["key"][made].tolist())
     alpha = study.alpha_of(design)
-    planned_seeds = study.planned_seeds(design)
-    there = {key for key, is_made in zip(selection.keys, made, strict=True) if is_made}
-    whole = selection.planned <= there
-    measures = study.measures
-    verdicts = claims.judge(
-        study.claims_of(design),
-        {
-            name: results[name]
-            for name in (*results.factors, *(n for m in measures for n in m.numbers))
-        },
-        factors=results.factors,
-        made=made,
+    verdicts = _judged(
+        study,
+        design,
+        results,
+        made,
         alpha=extra_look_alpha(alpha, look.number),
         alpha_next=extra_look_alpha(alpha, look.number + 1 if whole else 1),
-        planned_seeds=planned_seeds,
-        ranges={n: m.range_of(n) for m in measures for n in m.numbers},
-        resolutions={n: m.resolution_of(n) for m in measures for n in m.numbers},
-        convergence=None
-        if study.convergence is None
-        else (study.convergence.number, study.convergence.limit),
     )
     standing = _Standing(
         results,
@@ -93,6 +81,31 @@ def judge(
         for verdict in verdicts:
             store.register(_record(asked, look, verdict))
     return verdicts
+
+
+def _judged(
+    study: Study,
+    design: str,
+    results: Results,
+    made: np.ndarray,
+    *,
+    alpha: float,
+    alpha_next: float,
+) -> tuple[Verdict, ...]:
+    """The verdicts on the claims of a design, at a given error, without a standing."""
+    measures, limit = study.measures, study.convergence
+    return claims.judge(
+        study.claims_of(design),
+        {name: results[name] for name in (*results.factors, *study.numbers)},
+        factors=results.factors,
+        made=made,
+        alpha=alpha,
+        alpha_next=alpha_next,
+        planned_seeds=study.planned_seeds(design),
+        ranges={n: m.range_of(n) for m in measures for n in m.numbers},
+        resolutions={n: m.resolution_of(n) for m in measures for n in m.numbers},
+        convergence=None if limit is None else (limit.number, limit.limit),
+    )
 
 
 def last_verdicts(store: Store, study: Study | str) -> list[dict[str, Any]]:

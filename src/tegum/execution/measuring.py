@@ -87,7 +87,7 @@ def measure_missing(
     problems: list[Problem] = []
     pending = Pending(store, measures)
     try:
-        for read, (key, artifact) in enumerate(store.artifacts(stored), start=1):
+        for key, artifact in store.artifacts(stored):
             for measure in measures:
                 if key not in missing[measure.name]:
                     continue
@@ -96,7 +96,7 @@ def measure_missing(
                     problems.append(Problem(measure.name, key, rows[key], found))
                 else:
                     pending.add(measure, key, digests[key], found)
-            meter.show(rows=read, work=read)
+            meter.add(rows=1, work=1)
     finally:
         pending.flush()
     return problems

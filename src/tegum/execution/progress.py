@@ -46,9 +46,22 @@ class Meter:
     tell: Tell | None
     started: float = field(default_factory=time.monotonic)
     told: float = 0.0
+    rows_done: float = 0.0
+    work_done: float = 0.0
 
-    def show(self, *, rows: float, work: float) -> None:
-        """Tell that so many rows and so much work are done."""
+    def add(self, *, rows: float, work: float) -> None:
+        """So many rows and so much work are finished."""
+        self.rows_done += rows
+        self.work_done += work
+        self._show(self.rows_done, self.work_done)
+
+    def within(self, *, rows: float, work: float) -> Callable[[float], None]:
+        """Where the finished share of rows that are under way is told."""
+        return lambda share: self._show(
+            self.rows_done + share * rows, self.work_done + share * work
+        )
+
+    def _show(self, rows: float, work: float) -> None:
         now = time.monotonic()
         if self.tell is None or (now - self.told < TELL_SECONDS and rows < self.total):
             return

@@ -6,7 +6,7 @@ import contextlib
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -100,27 +100,12 @@ def train_missing(
     waiting = sorted(range(len(rows)), key=lambda i: rows[i]["seed"])
     meter = Meter("train", len(rows), sum(costs), progress)
     pace, interruption, errors = Pace(), Interruption(), {}
-    rows_done, work_done = 0, 0.0
     with interruption.heard():
         while waiting:
             chunk = _next_chunk(
                 waiting, costs, sizes, pace, workers=workers, memory_bytes=memory_bytes
             )
             del waiting[: len(chunk)]
-            work = sum(costs[i] for i in chunk)
-
-            def report(
-                share: float,
-                rows_before: int = rows_done,
-                rows_here: int = len(chunk),
-                work_before: float = work_done,
-                work_here: float = work,
-            ) -> None:
-                meter.show(
-                    rows=rows_before + share * rows_here,
-                    work=work_before + share * work_here,
-                )
-
             started = time.monotonic()
             failed = _train_chunk(
                 subject,
@@ -128,15 +113,14 @@ def train_missing(
                 [rows[i] for i in chunk],
                 costs=[costs[i] for i in chunk],
                 workers=workers,
-                report=report,
+                meter=meter,
                 interruption=interruption,
             )
             if interruption.asked.is_set():
                 raise KeyboardInterrupt
-            report(1.0)
             errors |= {chunk[i]: text for i, text in failed.items()}
-            rows_done, work_done = rows_done + len(chunk), work_done + work
-            pace.learn(wall=time.monotonic() - started, estimate=work / workers)
+            estimate = sum(costs[i] for i in chunk) / workers
+            pace.learn(wall=time.monotonic() - started, estimate=estimate)
     if errors:
         raise _rows_failed(rows, errors)
 
@@ -174,7 +158,7 @@ def _train_chunk(
     *,
     costs: Sequence[float],
     workers: int,
-    report: Callable[[float], None],
+    meter: Meter,
     interruption: Interruption,
 ) -> dict[int, str]:
     """Train one chunk and store what was finished; what failed, by position."""
@@ -183,7 +167,10 @@ def _train_chunk(
     started = time.monotonic()
     try:
         finished = subject.train(
-            rows, workers=workers, progress=report, stop=interruption.asked.is_set
+            rows,
+            workers=workers,
+            progress=meter.within(rows=len(rows), work=sum(costs)),
+            stop=interruption.asked.is_set,
         )
     except RowsFailed as failed:
         finished, errors = failed.finished, dict(failed.errors)
@@ -196,21 +183,23 @@ def _train_chunk(
             f"the subject `{subject.name}` returned {len(finished)} artifacts for "
             f"{len(rows)} rows; return one for each row, None where there is none"
         )
-    kept = [(i, found) for i, found in enumerate(finished) if found is not None]
-    kept_cost = sum(costs[i] for i, _ in kept)
+    kept = [i for i, found in enumerate(finished) if found is not None]
+    kept_cost = sum(costs[i] for i in kept)
     store.add_artifacts(
         subject,
-        [rows[i] for i, _ in kept],
-        [found for _, found in kept],
+        [rows[i] for i in kept],
+        [found for found in finished if found is not None],
         provenance=Provenance.of(subject),
         registry_position=registry_position,
-        wall_seconds=[wall * costs[i] / kept_cost for i, _ in kept],
+        wall_seconds=[wall * costs[i] / kept_cost for i in kept],
     )
-    if not interruption.asked.is_set():
-        for position, found in enumerate(finished):
-            if found is None:
-                errors.setdefault(position, "the subject returned nothing for it")
-    return errors
+    if interruption.asked.is_set():
+        return errors
+    meter.add(rows=len(rows), work=sum(costs))
+    nothing = "the subject returned nothing for it"
+    return {
+        i: errors.get(i, nothing) for i, found in enumerate(finished) if found is None
+    }
 
 
 def _refuse_giants(

@@ -18,7 +18,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from tegum.arrays import Artifact
 from tegum.design import Value
+from tegum.store.artifacts import artifact_digest
 from tegum.store.keys import EXACT_INTEGERS
 from tegum.store.places import Damaged, Place, StoreError
 
@@ -167,6 +169,38 @@ def _with_text(table: pa.Table, names: set[str]) -> pa.Table:
 
 def _text_or_null(value: Any) -> str | None:
     return value if value is None or isinstance(value, str) else json.dumps(value)
+
+
+def rows_table(
+    keys: Sequence[str],
+    rows: Sequence[Mapping[str, Value]],
+    artifacts: Sequence[Artifact],
+    *,
+    wall_seconds: Sequence[float | None],
+    about: Mapping[str, Any],
+) -> pa.Table:
+    """A part of `rows`: one row for each artifact; `about` is the same for all."""
+    each = {
+        "key": list(keys),
+        "status": [artifact.status for artifact in artifacts],
+        "diverged_at_step": [artifact.diverged_at_step for artifact in artifacts],
+        "artifact_digest": [artifact_digest(artifact) for artifact in artifacts],
+        "factors": [json.dumps(dict(row), sort_keys=True) for row in rows],
+        "wall_seconds": list(wall_seconds),
+    }
+    table = filled(ROW_SCHEMA, about=about, each=each)
+    for factor, column in factor_columns(rows).items():
+        table = table.append_column(factor, column)
+    return table
+
+
+def filled(
+    schema: pa.Schema, *, about: Mapping[str, Any], each: Mapping[str, list[Any]]
+) -> pa.Table:
+    """A table of a schema: columns of one value, and columns with a value for each."""
+    count = len(next(iter(each.values())))
+    columns = {name: [value] * count for name, value in about.items()} | dict(each)
+    return pa.table({c.name: pa.array(columns[c.name], c.type) for c in schema})
 
 
 def factor_columns(rows: Sequence[Mapping[str, Value]]) -> dict[str, pa.Array]:

@@ -24,12 +24,13 @@ from tegum.store.parts import (
     MEASURE_SCHEMA,
     ROW_SCHEMA,
     concatenated,
-    factor_columns,
     file_stem,
+    filled,
     first_copies,
     merged_numbers,
     number_columns,
     read_parts,
+    rows_table,
     write_part,
 )
 from tegum.store.places import Damaged, Folder, Memory, Place, StoreError
@@ -230,25 +231,16 @@ class Store:
         }
         name = f"{file_stem()}.safetensors"
         self.place.write("artifacts", name, safetensors.numpy.save(arrays))
-        count = len(rows)
-        seconds = [None] * count if wall_seconds is None else list(wall_seconds)
-        columns: dict[str, Any] = {
-            "key": keys,
-            "subject": [subject.name] * count,
-            "law": [subject.law] * count,
-            "status": [artifact.status for artifact in artifacts],
-            "diverged_at_step": [artifact.diverged_at_step for artifact in artifacts],
-            "artifact_file": [name] * count,
-            "artifact_digest": [artifact_digest(artifact) for artifact in artifacts],
-            "registry_position": [registry_position] * count,
-            "factors": [json.dumps(dict(row), sort_keys=True) for row in rows],
-            "created_at": [_now()] * count,
-            "wall_seconds": seconds,
+        about = {
+            "subject": subject.name,
+            "law": subject.law,
+            "artifact_file": name,
+            "registry_position": registry_position,
+            "created_at": _now(),
+            **provenance.to_record(),
         }
-        columns |= {n: [v] * count for n, v in provenance.to_record().items()}
-        table = pa.table({n: pa.array(columns[n], t) for n, t in _types(ROW_SCHEMA)})
-        for factor, column in factor_columns(rows).items():
-            table = table.append_column(factor, column)
+        seconds = [None] * len(rows) if wall_seconds is None else wall_seconds
+        table = rows_table(keys, rows, artifacts, wall_seconds=seconds, about=about)
         try:
             write_part(self.place, "rows", table)
         except StoreError:
@@ -270,18 +262,17 @@ class Store:
         """
         if not keys:
             return
-        count = len(keys)
-        columns: dict[str, Any] = {
+        about = {
+            "version": measure.version,
+            "parameters": canonical_json(measure.parameters),
+            "measured_at": _now(),
+        }
+        each = {
             "measure_key": [measure_key(key, measure) for key in keys],
             "model_key": list(keys),
             "artifact_digest": list(digests),
-            "version": [measure.version] * count,
-            "parameters": [canonical_json(measure.parameters)] * count,
-            "measured_at": [_now()] * count,
         }
-        table = pa.table(
-            {n: pa.array(columns[n], t) for n, t in _types(MEASURE_SCHEMA)}
-        )
+        table = filled(MEASURE_SCHEMA, about=about, each=each)
         for name, column in number_columns(numbers, measure.numbers).items():
             table = table.append_column(name, column)
         write_part(self.place, _folder(measure.name), table)
@@ -384,10 +375,6 @@ def _folder(measure: str) -> str:
             "letters, digits, `_`, `-` and `.`, a letter or digit first"
         )
     return f"measures/{measure}"
-
-
-def _types(schema: pa.Schema) -> list[tuple[str, pa.DataType]]:
-    return [(column.name, column.type) for column in schema]
 
 
 def _now() -> datetime.datetime:
