@@ -195,6 +195,54 @@ def test_a_study_that_can_not_be_is_refused_before_training(
     assert (says or "must define one study") in done.stderr
 
 
+def test_a_measure_that_raises_costs_its_own_numbers_and_exit_code_3(tegum, study):
+    broken = (
+        Path(study)
+        .read_text()
+        .replace(
+            "STUDY = Study",
+            """
+def shaky(artifact, row):
+    if row["seed"] == 3:
+        raise RuntimeError("seed three is unlucky")
+    return {"luck": 1.0}
+
+SHAKY = Measure(name="shaky", version=1, function=shaky, numbers=("luck",))
+STUDY = Study""",
+        )
+    )
+    Path(study).write_text(broken.replace("TRAINING]", "TRAINING, SHAKY]"))
+    done = tegum("run", study, "--quiet", code=3)
+    assert "seed three is unlucky" in done.stderr
+    assert "shaky" in done.stderr
+    assert "supported" in done.output
+
+
+def test_a_function_that_raises_keeps_the_other_rows_and_exit_code_3(tegum, tmp_path):
+    path = tmp_path / "own.py"
+    path.write_text(
+        """
+import numpy as np
+from tegum import *
+
+def weights(row):
+    if row["seed"] == 3:
+        raise RuntimeError("seed three is unlucky")
+    return {"W": np.eye(2, 3), "b": np.zeros(3)}
+
+STUDY = Study(
+    name="own", question="?", subject=FunctionSubject("own", weights),
+    designs={"demo": grid(size=[1, 2], seeds=6)}, measures=[GEOMETRY], claims=[],
+    alpha=0.05,
+)
+"""
+    )
+    done = tegum("run", str(path), "--quiet", code=3)
+    assert "seed three is unlucky" in done.stderr
+    planned = json.loads(tegum("run", str(path), "--dry-run", "--json").output)
+    assert planned["missing"] == 2
+
+
 def test_help_answers_in_another_process_without_a_terminal():
     done = subprocess.run(
         [sys.executable, "-m", "tegum.cli", "--help"], capture_output=True, text=True

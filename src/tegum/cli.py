@@ -95,7 +95,11 @@ def run(
     open_page: OpenOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Train what is missing, measure it, judge the claims and write the page."""
+    """Train what is missing, measure it, judge the claims and write the page.
+
+    Exit codes: 0 done, 1 a mistake to mend, 3 done but for some rows or numbers, 130
+    stopped by Ctrl-C with what was finished kept.
+    """
     from tegum.execution import execute, judge, plan
 
     with _errors():
@@ -119,14 +123,18 @@ def run(
                 workers=workers,
                 progress=progress,
             )
+        for problem in results.problems:
+            typer.echo(f"tegum: {problem}", err=True)
         if conditions:
             typer.echo(f"{len(results)} rows are in the store; claims need all cells.")
-            return
+            raise typer.Exit(INCOMPLETE if results.problems else 0)
         verdicts = judge(asked, opened, design=design, seeds=seeds)
         page = _page(asked, opened, design, seeds, verdicts, results=results)
         _show_verdicts(asked, verdicts, page, as_json=as_json)
         if open_page:
             typer.launch(page.as_uri())
+        if results.problems:
+            raise typer.Exit(INCOMPLETE)
 
 
 @app.command()

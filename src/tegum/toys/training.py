@@ -16,13 +16,16 @@ def loss_fall_last_tenth(artifact: Artifact) -> float:
 
     `(L(0.9 T) - L(T)) / L(T)` on one fixed evaluation sample. Dimensionless; 0 means
     that training had settled, 0.1 that the loss stood a tenth higher shortly before
-    the end, below 0 that it rose. NaN for a diverged model, and where the loss is 0.
+    the end, below 0 that it rose, inf that it fell to 0 in that tenth. NaN for a diverged
+    model.
     """
     steps, loss = artifact.arrays["loss_step"], artifact.arrays["loss"]
     before = int(np.searchsorted(steps, np.round(0.9 * steps[-1])))
     last, earlier = float(loss[-1]), float(loss[before])
-    if not (math.isfinite(last) and last > 0.0):
+    if not math.isfinite(last):
         return math.nan
+    if last == 0.0:
+        return 0.0 if earlier == 0.0 else math.inf
     return (earlier - last) / last
 
 
