@@ -133,3 +133,28 @@ def test_cells_list_their_rows_in_the_order_of_the_seeds():
     layout = laid_out(design)
     assert [cell.seeds for cell in layout.cells] == [(3, 7), (3, 7)]
     assert [cell.rows for cell in layout.cells] == [(1, 0), (3, 2)]
+
+
+def test_selectors_start_where_the_design_has_most_cells():
+    design = grid(
+        rate=[0.0, 0.5],
+        feature_probability=[0.1, 1.0],
+        importance_decay=[1.0, 0.8],
+        optimiser="sgd",
+        seeds=1,
+    )
+    few = grid(
+        rate=[0.0, 0.5],
+        feature_probability=0.1,
+        importance_decay=1.0,
+        optimiser="adamw",
+        seeds=1,
+    )
+    layout = laid_out(few | design)
+    (axis,) = layout.usual_selection
+    assert layout.axes[axis].factor == "optimiser"
+    assert layout.axes[axis].values[layout.usual_selection[axis]] == "sgd"
+
+
+def test_a_selection_without_selectors_is_empty():
+    assert laid_out(grid(rate=[0.0, 0.5], seeds=1)).usual_selection == {}

@@ -32,7 +32,7 @@ def ordered_colours(count: int) -> list[str]:
     """
     if count == 1:
         return [PALETTE[0]]
-    shares = [0.18 + 0.62 * k / (count - 1) for k in range(count)]
+    shares = [0.27 + 0.53 * k / (count - 1) for k in range(count)]
     return [_hex(str(colour)) for colour in sample_colorscale("Viridis", shares)]
 
 

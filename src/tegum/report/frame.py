@@ -64,6 +64,16 @@ class Frame:
     constants: Mapping[str, Value]
     tied: tuple[str, ...]
 
+    @property
+    def usual_selection(self) -> dict[int, int]:
+        """Levels of the axes that are selectors, at the combination with most cells."""
+        drawn = (self.x, self.y, self.panel)
+        selectors = [k for k in range(len(self.axes)) if k not in drawn]
+        counts = Counter(tuple(cell.at[k] for k in selectors) for cell in self.cells)
+        if not counts:
+            return {}
+        return dict(zip(selectors, counts.most_common(1)[0][0], strict=True))
+
 
 def frame(
     columns: Mapping[str, np.ndarray],

@@ -121,17 +121,6 @@ def page_model(
         for measure in study.measures
         for name in measure.numbers
     }
-    drawn = {
-        name: series(
-            np.asarray(results[name], dtype=np.float64),
-            measured[name],
-            layout,
-            resolution=measure.resolution_of(name),
-            declared_range=measure.range_of(name),
-        )
-        for measure in study.measures
-        for name in measure.numbers
-    }
     shown = specimens(
         layout.cells, results.columns, ranking=_ranking(names), store=store
     )
@@ -145,10 +134,32 @@ def page_model(
         "cells": _cells(study, results, layout, common=common),
         "numbers": [_number(name, study.measures) for name in names],
         "first": names[0],
-        "series": drawn,
+        "start": list(layout.usual_selection.items()),
+        "series": _series(study, results, layout, measured=measured),
         "ranking": _ranking(names),
         "claimed": [name for name in _claimed(verdicts) if name in names],
         **_models(shown, results, names, measured=measured),
+    }
+
+
+def _series(
+    study: Study,
+    results: Results,
+    layout: Frame,
+    *,
+    measured: Mapping[str, np.ndarray],
+) -> dict[str, Any]:
+    """Every number of the study over all cells."""
+    return {
+        name: series(
+            np.asarray(results[name], dtype=np.float64),
+            measured[name],
+            layout,
+            resolution=measure.resolution_of(name),
+            declared_range=measure.range_of(name),
+        )
+        for measure in study.measures
+        for name in measure.numbers
     }
 
 

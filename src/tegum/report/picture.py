@@ -24,14 +24,12 @@ def default_picture(
     """Medians and pointwise intervals of up to three numbers; None without an x axis.
 
     A column for each panel level, a curve for each level of the second axis; the other
-    factors stand at their first level, and the title says which.
+    factors stand at the combination with most cells, which `held_fixed` names.
     """
     if layout.x is None or not names:
         return None
-    x_axis = layout.axes[layout.x]
-    panels: list[int | None] = [None]
-    if layout.panel is not None:
-        panels = list(range(len(layout.axes[layout.panel].values)))
+    fixed = layout.usual_selection
+    panels, lines = _levels(layout, layout.panel), _levels(layout, layout.y)
     shown = list(names)[:MOST_NUMBERS]
     figure = make_subplots(
         rows=len(shown),
@@ -40,50 +38,58 @@ def default_picture(
         shared_yaxes=True,
         vertical_spacing=0.06,
         horizontal_spacing=0.05,
-        column_titles=_panel_titles(layout),
+        column_titles=_panel_titles(layout, panels),
     )
-    lines = _lines(layout)
-    shades = colours(len(lines), ordered=layout.y is not None and _ordered(layout))
+    ordered = layout.y is not None and layout.axes[layout.y].numeric
+    shades = colours(len(lines), ordered=ordered)
+    named: set[str] = set()
     for row, name in enumerate(shown, start=1):
         for column, panel in enumerate(panels, start=1):
-            for k, (line, label) in enumerate(lines):
-                x, y, low, high = _points(layout, drawn[name], line=line, panel=panel)
-                if not x:
-                    continue
-                known = [math.isfinite(v) for v in (*low, *high)]
-                if all(known):
-                    shade = band(x, low, high, colour=shades[k], group=label)
-                    figure.add_trace(shade, row=row, col=column)
-                figure.add_trace(
-                    curve(
-                        x, y, name=label, colour=shades[k], position=k, group=label,
-                        show_legend=bool(label) and row == column == 1,
-                    ),
-                    row=row,
-                    col=column,
-                )  # fmt: skip
+            for k, line in enumerate(lines):
+                chosen = {**fixed, layout.panel: panel, layout.y: line}
+                label = "" if line is None else layout.axes[layout.y or 0].labels[line]
+                points = _points(layout, drawn[name], chosen)
+                traces = _traces(points, colour=shades[k], position=k, name=label)
+                for trace in traces:
+                    trace.showlegend = trace.name is not None and label not in named
+                    named |= {label} if trace.showlegend else set()
+                    figure.add_trace(trace, row=row, col=column)
         figure.update_yaxes(title={"text": number_name(name)}, row=row, col=1)
-    figure.update_xaxes(tickvals=list(x_axis.positions), ticktext=_safe(x_axis.ticks))
-    figure.update_xaxes(title={"text": x_axis.title}, row=len(shown))
+    axis = layout.axes[layout.x]
+    figure.update_xaxes(tickvals=list(axis.positions), ticktext=_safe(axis.ticks))
+    figure.update_xaxes(title={"text": axis.title}, row=len(shown))
     style(figure, height=120 + 240 * len(shown))
     figure.update_layout(legend={"y": -0.36 / len(shown) - 0.04})
     return figure
 
 
 def held_fixed(layout: Frame) -> dict[str, str]:
-    """The factors that the default picture holds at their first level."""
+    """The factors that the default picture holds at one level, and that level."""
     return {
-        factor_name(axis.factor): axis.labels[0]
-        for k, axis in enumerate(layout.axes)
-        if k not in (layout.x, layout.y, layout.panel)
+        factor_name(layout.axes[k].factor): layout.axes[k].labels[level]
+        for k, level in layout.usual_selection.items()
     }
 
 
-def _panel_titles(layout: Frame) -> list[str] | None:
+def _levels(layout: Frame, axis: int | None) -> list[int | None]:
+    """The levels of an axis that occur in the usual selection."""
+    if axis is None:
+        return [None]
+    fixed = layout.usual_selection
+    found = {
+        cell.at[axis]
+        for cell in layout.cells
+        if all(cell.at[k] == level for k, level in fixed.items())
+    }
+    return [*sorted(found)]
+
+
+def _panel_titles(layout: Frame, panels: Sequence[int | None]) -> list[str] | None:
     if layout.panel is None:
         return None
     axis = layout.axes[layout.panel]
-    return _safe([f"{factor_name(axis.factor)}: {label}" for label in axis.labels])
+    name = factor_name(axis.factor)
+    return _safe([f"{name}: {axis.labels[k]}" for k in panels if k is not None])
 
 
 def _safe(labels: Sequence[str]) -> list[str]:
@@ -91,44 +97,38 @@ def _safe(labels: Sequence[str]) -> list[str]:
     return [label.replace("&", "&amp;").replace("<", "&lt;") for label in labels]
 
 
-def _lines(layout: Frame) -> list[tuple[int | None, str]]:
-    if layout.y is None:
-        return [(None, "")]
-    return list(enumerate(_safe(layout.axes[layout.y].labels)))
-
-
-def _ordered(layout: Frame) -> bool:
-    assert layout.y is not None
-    return layout.axes[layout.y].numeric
-
-
 def _points(
-    layout: Frame,
-    series: Mapping[str, Any],
-    *,
-    line: int | None,
-    panel: int | None,
-) -> tuple[list[float], list[float], list[float], list[float]]:
-    """The cells of one curve, in order of x, where the median is a number."""
+    layout: Frame, series: Mapping[str, Any], chosen: Mapping[int | None, int | None]
+) -> list[tuple[float, float, float, float]]:
+    """x, median, low and high of one curve's cells where the median is a number."""
     assert layout.x is not None
-    x, y, low, high = [], [], [], []
+    axis, found = layout.axes[layout.x], series["value"]
+    points = []
     for k, cell in enumerate(layout.cells):
-        fixed = {layout.y: line, layout.panel: panel}
-        here = all(
-            cell.at[a] == (fixed[a] if fixed.get(a) is not None else 0)
-            for a in range(len(layout.axes))
-            if a != layout.x
-        )
-        median = series["value"]["median"][k]
-        if here and isinstance(median, int | float):
-            x.append(layout.axes[layout.x].positions[cell.at[layout.x]])
-            y.append(float(median))
-            low.append(float(series["value"]["low"][k]))
-            high.append(float(series["value"]["high"][k]))
-    order = sorted(range(len(x)), key=x.__getitem__)
-    return (
-        [x[k] for k in order],
-        [y[k] for k in order],
-        [low[k] for k in order],
-        [high[k] for k in order],
-    )
+        others = (a for a in range(len(layout.axes)) if a != layout.x)
+        median = found["median"][k]
+        if all(cell.at[a] == chosen[a] for a in others) and median != "NaN":
+            if median is None:
+                continue
+            ends = float(found["low"][k]), float(found["high"][k])
+            points.append((axis.positions[cell.at[layout.x]], float(median), *ends))
+    return sorted(points)
+
+
+def _traces(
+    points: Sequence[tuple[float, float, float, float]],
+    *,
+    colour: str,
+    position: int,
+    name: str,
+) -> list[go.Scatter]:
+    """The curve of one series, and its band where every interval is bounded."""
+    if not points:
+        return []
+    x, y, low, high = (list(column) for column in zip(*points, strict=True))
+    label = _safe([name])[0]
+    line = curve(x, y, name=label, colour=colour, position=position, group=label)
+    line.name = label or None
+    if not all(math.isfinite(end) for end in (*low, *high)):
+        return [line]
+    return [band(x, low, high, colour=colour, group=label), line]

@@ -308,8 +308,7 @@ def bar(part: PartVerdict) -> Html | None:
         f"estimate {written(part.estimate)}, interval "
         f"{interval_text(part.low, part.high)}, region {part.region.describe()}"
     )
-    svg = element(
+    return element(
         "svg", Html("".join(drawn)),
         viewBox="0 0 180 24", class_="bar", role="img", aria_label=label,
     )  # fmt: skip
-    return svg

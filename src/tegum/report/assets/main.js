@@ -98,7 +98,8 @@ function start() {
   byId("explore").hidden = !page.cells.length;
   const some = Object.values(page.models).some((model) => model.W || model.loss);
   byId("models").hidden = !some;
-  if (page.cells.length) state.at = page.cells[0].at.slice();
+  const usual = page.cells.find((cell) => page.start.every(([axis, level]) => cell.at[axis] === level));
+  if (usual) state.at = usual.at.slice();
   byId("theme").addEventListener("click", () => { document.documentElement.dataset.theme = isDark() ? "light" : "dark"; drawAll(); });
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", drawAll);
   byId("numbers-table").addEventListener("toggle", () => { if (byId("numbers-table").open) drawTable(); });
