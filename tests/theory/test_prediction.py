@@ -5,7 +5,9 @@ import math
 import numpy as np
 import pytest
 
+from tegum.measures.basis import unit_alignment_gap
 from tegum.measures.sphere import random_participation_ratio
+from tegum.theory.minimum import gaussian_starts, local_minima
 from tegum.theory.prediction import (
     NUMBERS,
     constant_prediction,
@@ -74,10 +76,16 @@ def test_dropout_spreads_where_importance_decays():
 
 def test_without_dropout_no_basis_is_predicted():
     # Minima of a rotation-invariant loss keep the basis of their starts: over many
-    # starts the gap averages 0. Negative control of the two tests above.
-    found = predict_population(a_row(), starts=12)
-    gap, spread = (x["unit_alignment_gap"] for x in (found.numbers, found.spread))
-    assert abs(gap) < 4 * spread / math.sqrt(12)
+    # starts the gap averages 0, which is what is predicted. Negative control of the two
+    # tests above.
+    starts = gaussian_starts(4, 2, count=12, seed=0)
+    minima = local_minima(starts, feature_probability=0.3)
+    gaps = np.array([unit_alignment_gap(minimum.W) for minimum in minima])
+    assert abs(gaps.mean()) < 4 * gaps.std(ddof=1) / math.sqrt(12)
+    found = predict_population(a_row(), starts=2)
+    for name in ("participation_gap", "unit_alignment_gap"):
+        assert found.numbers[name] == 0.0
+        assert found.spread[name] > 0.0
 
 
 def test_the_constant_is_told_the_answers():

@@ -32,9 +32,15 @@ NUMBERS = (
 )
 
 
+BASIS_GAPS = ("participation_gap", "unit_alignment_gap")
+
+
 @dataclass(frozen=True)
 class Prediction:
     """Predicted numbers of one row: their mean over starts, and their spread.
+
+    Without dropout the gaps of the basis are predicted to be 0: the loss and the law of
+    the starts know no basis. Their spread is that of the starts all the same.
 
     `numbers` bear the names of the measures; `expected_loss` is the clean or masked
     loss that was minimised. `spread` is the standard deviation over starts, NaN for one
@@ -88,8 +94,11 @@ def predict_population(row: Row, *, starts: int = STARTS, seed: int = 0) -> Pred
     )
     each = [_numbers(minimum, row) for minimum in minima]
     table = {name: np.array([numbers[name] for numbers in each]) for name in NUMBERS}
+    numbers = {name: float(v.mean()) for name, v in table.items()}
+    if row.get("rate", 0.0) == 0.0:
+        numbers |= {name: 0.0 for name in BASIS_GAPS if not math.isnan(numbers[name])}
     return Prediction(
-        numbers={name: float(v.mean()) for name, v in table.items()},
+        numbers=numbers,
         spread={
             name: float(v.std(ddof=1)) if starts > 1 else math.nan
             for name, v in table.items()
