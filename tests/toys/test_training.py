@@ -44,7 +44,6 @@ def test_a_model_cut_short_still_falls_and_a_long_one_has_settled():
         "n_features": 5,
         "n_hidden": 2,
         "feature_probability": 0.2,
-        "schedule": "cosine",
         "batch_size": 128,
         "learning_rate": 0.01,
     }
@@ -54,4 +53,4 @@ def test_a_model_cut_short_still_falls_and_a_long_one_has_settled():
     falls = {40: [], 4000: []}
     for row, found in zip(rows, made, strict=True):
         falls[row["steps"]].append(loss_fall_last_tenth(found))
-    assert np.median(falls[4000]) < 0.01 < np.median(falls[40])
+    assert abs(np.median(falls[4000])) < 0.01 < np.median(falls[40])

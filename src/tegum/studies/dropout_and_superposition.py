@@ -510,7 +510,10 @@ def answer(verdicts: Sequence[Verdict]) -> str:
         "refuted": ". The posts' exception was not found.",
         "undecided": ". The posts' exception is undecided.",
     }[word["exception"]]
-    return falls + way + packing + exception
+    interim = any(verdict.standing == "interim" for verdict in verdicts)
+    return ("So far, before all seeds are in: " if interim else "") + (
+        falls + way + packing + exception
+    )
 
 
 STUDY = Study(
