@@ -214,6 +214,19 @@ def test_a_tight_frame_with_equal_importance_has_no_preference():
     )
 
 
+def test_axes_are_cheapest_only_where_importance_and_strength_are_opposed():
+    # A = diag(I), B = E xx' with I the importances: alike, spreading is cheaper
+    # (positive product of the traceless parts); opposed, the axes are.
+    for probability, axes_are_cheaper in (((1.0, 0.1), False), ((0.1, 1.0), True)):
+        cost = linear_dropout_penalty(
+            np.eye(2),
+            feature_probability=probability,
+            rate=0.5,
+            importance=np.array([1.0, 0.1]),
+        )
+        assert (cost.penalty < cost.rotated) == axes_are_cheaper
+
+
 # --- bad input -------------------------------------------------------------------
 
 

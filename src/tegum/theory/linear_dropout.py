@@ -42,8 +42,8 @@ def linear_dropout_penalty(
     tr B + 2 tr AB) / (m + 2)`. Every rotation costs the same if A or B is proportional
     to the identity: a tight frame with equal importances has no preferred basis. With B
     proportional to A the cost is the sum of `A_kk^2`, least when every unit is equally
-    loaded: linear dropout spreads, it does not align. Any pull towards the axes must
-    come from the ReLU.
+    loaded: it spreads, it does not align. The axes can be the cheapest only where A and
+    B are opposed, the important features being the weak ones, or through the ReLU.
 
     Raises:
         ValueError: a rate outside [0, 1), or a probability outside (0, 1].
