@@ -162,11 +162,11 @@ def test_exact_kurtosis_against_simulation(statistic, rate):
 def test_exact_rotated_kurtosis_against_drawn_rotations(statistic, rate):
     W = crowded(4, hidden=3) * 0.5
     q = tuple(np.linspace(0.05, 1.0, W.shape[1]))
-    drawn = sphere.random_rotations(3, count=1000, generator=np.random.default_rng(2))
+    drawn = sphere.random_rotations(3, count=300, generator=np.random.default_rng(2))
     law = {"feature_probability": q, "rate": rate}
     each = np.array([exact_kurtosis(Q @ W, **law)[statistic].value for Q in drawn])
     expected = exact_kurtosis(W, **law)[statistic].rotated
-    assert abs(each.mean() - expected) < 5 * each.std() / math.sqrt(1000)
+    assert abs(each.mean() - expected) < 5 * each.std() / math.sqrt(300)
 
 
 def test_clean_kurtosis_per_unit_is_the_inputs_times_the_alignment():

@@ -16,8 +16,10 @@ from tegum.measures.kurtosis import (
     excess_kurtosis_pooled,
     kurtosis_beside_rotations,
     kurtosis_of_unit_norms,
+    masked_kurtosis_beside_rotations,
     mean_excess_kurtosis_per_unit,
     mean_excess_kurtosis_per_vector,
+    under_rotations,
 )
 
 STATISTICS = {
@@ -153,7 +155,7 @@ def test_closed_forms_in_two_dimensions():
 def test_the_rotated_average_is_what_drawn_rotations_give(name):
     h = mixed(3)
     drawn = sphere.random_rotations(5, count=400, generator=np.random.default_rng(0))
-    each = np.array([STATISTICS[name](h @ Q.T) for Q in drawn])
+    each = under_rotations(STATISTICS[name], h, rotations=drawn)
     expected = kurtosis_beside_rotations(h)[name].rotated
     assert abs(each.mean() - expected) < 5 * each.std() / 20
 
@@ -166,6 +168,39 @@ def test_the_rotated_average_does_not_know_the_basis(name, seed):
     Q = sphere.random_rotations(5, count=1, generator=np.random.default_rng(seed))[0]
     one, other = (kurtosis_beside_rotations(x)[name] for x in (h, h @ Q.T))
     np.testing.assert_allclose(one.rotated, other.rotated, rtol=1e-7)
+
+
+@NAMES
+def test_the_masked_rotated_average_is_what_rotating_before_masking_gives(name):
+    # 200 drawn rotations, each with its own masks on 4,000 examples.
+    generator = np.random.default_rng(0)
+    h = mixed(3, examples=4000) + np.r_[5.0, np.zeros(4)]
+    drawn = sphere.random_rotations(5, count=200, generator=generator)
+    each = [
+        STATISTICS[name](h @ Q.T * (generator.random(h.shape) >= 0.4)) for Q in drawn
+    ]
+    found = masked_kurtosis_beside_rotations(h, rate=0.4, generator=generator)[name]
+    error = np.std(each) / math.sqrt(200)
+    assert abs(np.mean(each) - found.rotated) < 5 * error
+
+
+def test_masking_without_dropout_is_the_clean_statistic():
+    h = mixed(14)
+    generator = np.random.default_rng(0)
+    masked = masked_kurtosis_beside_rotations(h, rate=0.0, generator=generator)
+    for name, clean in kurtosis_beside_rotations(h).items():
+        assert masked[name].value == clean.value
+        assert masked[name].rotated == pytest.approx(clean.rotated, rel=1e-9)
+
+
+def test_masked_rotated_gaussians_have_no_privileged_basis():
+    generator = np.random.default_rng(15)
+    h = generator.standard_normal((20_000, 8))
+    found = masked_kurtosis_beside_rotations(h, rate=0.5, generator=generator)
+    for name, beside in found.items():
+        assert abs(beside.gap) < 0.12, name
+    # The clean null would have called it privileged.
+    assert found["per_unit"].value > 2.5
 
 
 # --- silent cases, and what must be caught ------------------------------------------
@@ -249,6 +284,14 @@ def test_activations_that_are_not_finite_are_refused():
 def test_too_few_examples_are_refused():
     with pytest.raises(ValueError, match="at least 4 examples"):
         excess_kurtosis_per_unit(mixed(12)[:3])
+
+
+def test_rotations_of_the_wrong_size_and_what_is_no_rotation_are_refused():
+    h = mixed(12)
+    with pytest.raises(ValueError, match=r"must be \(count, 5, 5\)"):
+        under_rotations(excess_kurtosis_pooled, h, rotations=np.eye(4)[None])
+    with pytest.raises(ValueError, match="not orthogonal"):
+        under_rotations(excess_kurtosis_pooled, h, rotations=2 * np.eye(5)[None])
 
 
 def test_bad_counts_and_rates_are_refused():

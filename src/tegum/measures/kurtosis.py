@@ -16,7 +16,7 @@ differs from it, upwards or downwards; a statistic far from the Gaussian's need 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,7 +24,11 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from tegum.measures.rotated import UnitLaw
-from tegum.measures.sphere import random_excess_kurtosis_per_vector
+from tegum.measures.sphere import (
+    checked_rate,
+    random_excess_kurtosis_per_masked_vector,
+    random_excess_kurtosis_per_vector,
+)
 
 FEWEST_EXAMPLES = 4
 """With two or three values the kurtosis is the same number whatever they are."""
@@ -190,7 +194,8 @@ def kurtosis_beside_rotations(
 
     The names are `per_vector`, `per_unit` (variance-weighted mean), `pooled` and
     `unit_norms`. NaN for one unit, and per vector for three or fewer: no rotation of
-    these changes anything.
+    these changes anything. For clean activations; masked ones must be rotated before
+    the mask (`masked_kurtosis_beside_rotations`).
 
     Raises:
         ValueError: a value that is not finite, or fewer than 4 examples.
@@ -199,35 +204,66 @@ def kurtosis_beside_rotations(
     fourth moment, `(u.h_e)^4 / E`, and its variance is `u'Su`, S their covariance.
     """
     h = _checked(activations)
-    m = h.shape[-1]
-    vector = random_excess_kurtosis_per_vector(m)
-    if m == 1 or (h.max(axis=-2) == h.min(axis=-2)).all():
-        nothing = BesideRotations(math.nan, math.nan, math.nan)
-        names = ("per_vector", "per_unit", "pooled", "unit_norms")
-        return dict.fromkeys(names, nothing)
-    centred, constant = _centred(h, axis=-2)
-    centred = np.where(constant, 0.0, centred)
-    scaled = centred / np.abs(centred).max()
-    covariance = scaled.T @ scaled / len(h)
-    law = UnitLaw(
-        sources=scaled.T,
-        covariance=covariance,
-        mean=np.zeros(m),
-        third=np.zeros(len(h)),
-        # The fourth cumulant of source e: E (u.h)^4 less what `3 (u'Su)^2` adds.
-        fourth=np.full(len(h), 1.0 / len(h)),
-    )
-    per_unit, pooled, norms = _rotated_of_sample(law)
-    return {
-        "per_vector": BesideRotations(
-            float(mean_excess_kurtosis_per_vector(h)), vector, vector
-        ),
-        "per_unit": BesideRotations(
-            float(mean_excess_kurtosis_per_unit(h)), per_unit, 0.0
-        ),
-        "pooled": BesideRotations(float(excess_kurtosis_pooled(h)), pooled, 0.0),
-        "unit_norms": BesideRotations(float(kurtosis_of_unit_norms(h)), norms, 1.0),
-    }
+    null = random_excess_kurtosis_per_vector(h.shape[-1])
+    return _beside(h, _rotated_of_sample(h, rate=0.0), vector=null)
+
+
+def masked_kurtosis_beside_rotations(
+    activations: Float[ndarray, "example hidden"],
+    *,
+    rate: float,
+    generator: np.random.Generator,
+) -> Mapping[str, BesideRotations]:
+    """All four statistics after dropout, each beside its average over all rotations.
+
+    One mask is drawn for each example. The rotated average is over rotations of the
+    *clean* activations, each followed by masks: a rotation of masked vectors would
+    smear the zeros and compare with nothing that a model could do. Names and NaN as
+    `kurtosis_beside_rotations`.
+
+    Raises:
+        ValueError: a value that is not finite, fewer than 4 examples, or a rate outside
+            [0, 1).
+
+    Source: derived in `measures.rotated` and `measures.sphere`.
+    """
+    h, p = _checked(activations), checked_rate(rate)
+    masked = h * (generator.random(h.shape) >= p) / (1.0 - p)
+    null = random_excess_kurtosis_per_masked_vector(h.shape[-1], rate=p)
+    return _beside(masked, _rotated_of_sample(h, rate=p), vector=null)
+
+
+def under_rotations(
+    statistic: Callable[[ndarray], ndarray],
+    activations: Float[ndarray, "example hidden"],
+    *,
+    rotations: Float[ndarray, "rotation unit unit"],
+) -> Float[ndarray, " rotation"]:
+    """A statistic of the same activations after each of the given rotations.
+
+    `statistic(h Q^T)` for every Q. In the statistic's units. Their mean estimates the
+    rotated average; how many of them reach the statistic's own value says how unusual
+    the basis is for these activations.
+
+    Raises:
+        ValueError: rotations of another number of units, or not orthogonal.
+
+    Source: the control of Elhage et al. 2023, "Privileged Bases in the Transformer
+    Residual Stream", many times over.
+    """
+    h, units = _checked(activations), activations.shape[-1]
+    if rotations.shape[1:] != (units, units):
+        raise ValueError(
+            f"the rotations have shape {rotations.shape} and the activations {units} "
+            f"units; they must be (count, {units}, {units})"
+        )
+    for Q in rotations:
+        if not np.allclose(Q @ Q.T, np.eye(units), atol=1e-8):
+            raise ValueError(
+                "a rotation is not orthogonal: Q Q^T must be the identity; draw "
+                "rotations with `random_rotations`"
+            )
+    return np.array([float(statistic(h @ Q.T)) for Q in rotations])
 
 
 def rotated_kurtosis_of_unit_norms(
@@ -251,17 +287,47 @@ def rotated_kurtosis_of_unit_norms(
     return m * (1.0 + 2.0 * squared) / (m + 2)
 
 
-def _rotated_of_sample(law: UnitLaw) -> tuple[float, float, float]:
-    """Rotated per unit, pooled and of unit norms, for a sample's own raw moments."""
-    m, trace = law.mean.size, float(np.trace(law.covariance))
-    # A sample has E (u.h)^4 itself, so Wick's 3 (u'Su)^2 for sums is taken off again.
-    gaussian = UnitLaw(
-        law.sources, law.covariance, law.mean, law.third, 0.0 * law.fourth
+def _rotated_of_sample(h: ndarray, *, rate: float) -> tuple[float, float, float]:
+    """Rotated averages per unit, pooled and of unit norms, of clean or masked units."""
+    m, examples = h.shape[-1], len(h)
+    centred, constant = _centred(h, axis=-2)
+    centred = np.where(constant, 0.0, centred)
+    largest = max(np.abs(centred).max(), np.abs(h).max() if rate else 0.0)
+    if m == 1 or largest == 0.0:
+        return math.nan, math.nan, math.nan
+    scaled = centred / largest
+    equal = np.full(examples, 1.0 / examples)
+    law = UnitLaw(
+        sources=scaled.T,
+        covariance=scaled.T @ scaled / examples,
+        mean=h.mean(axis=-2) / largest,
+        third=equal,
+        fourth=equal,
+        growth=1.0 / (1.0 - rate),
+        pairs=0.0,
     )
-    per_unit = law.rotated_kurtosis() - gaussian.rotated_kurtosis() - 3.0
-    fourth = law.rotated_fourth_moment() - gaussian.rotated_fourth_moment()
-    pooled = fourth / (trace / m) ** 2 - 3.0
-    return per_unit, pooled, rotated_kurtosis_of_unit_norms(law.covariance)
+    form = law.variance_form()
+    pooled = law.rotated_fourth_moment() / (np.trace(form) / m) ** 2 - 3.0
+    norms = rotated_kurtosis_of_unit_norms(form)
+    return law.rotated_kurtosis() - 3.0, float(pooled), norms
+
+
+def _beside(
+    h: ndarray, rotated: tuple[float, float, float], *, vector: float
+) -> Mapping[str, BesideRotations]:
+    per_unit, pooled, norms = rotated
+    defined = h.shape[-1] > 1
+    nan = math.nan
+    values = {
+        "per_vector": (float(mean_excess_kurtosis_per_vector(h)), vector, vector),
+        "per_unit": (float(mean_excess_kurtosis_per_unit(h)), per_unit, 0.0),
+        "pooled": (float(excess_kurtosis_pooled(h)), pooled, 0.0),
+        "unit_norms": (float(kurtosis_of_unit_norms(h)), norms, 1.0),
+    }
+    return {
+        name: BesideRotations(*(numbers if defined else (nan, nan, nan)))
+        for name, numbers in values.items()
+    }
 
 
 def _centred(h: ndarray, *, axis: int) -> tuple[ndarray, ndarray]:

@@ -25,12 +25,14 @@ class UnitLaw:
     """Which fourth moment and variance a unit has that reads along a direction u.
 
         N(u) = sum_i four_i (u.V_i)^4 + 4 odd (sum_i three_i (u.V_i)^3) (u.mean)
-             + 3 square (u'Su)^2 + 6 mixed (u'Su) (u.mean)^2 + last (u.mean)^4
+             + 3 square pairs (u'Su)^2 + 6 mixed (u'Su) (u.mean)^2 + last (u.mean)^4
         B = S square_variance + mean mean' (square_variance - 1)
 
     S is the covariance of h, `mean` its mean, V_i what source i adds to h for each unit
     of itself, with third and fourth cumulants three_i and four_i. `growth` is
-    `r = 1 / (1 - p)`, 1 for clean activations; it makes the coefficients above.
+    `r = 1 / (1 - p)`, 1 for clean activations; it makes the coefficients above. `pairs`
+    is 1 where sources are independent inputs, whose pairs add 3 Var^2 to the fourth
+    moment, and 0 where they are the examples of one sample, which have none.
     """
 
     sources: Float[ndarray, "hidden source"]
@@ -39,6 +41,7 @@ class UnitLaw:
     third: Float[ndarray, " source"]
     fourth: Float[ndarray, " source"]
     growth: float = 1.0
+    pairs: float = 1.0
 
     def variance_form(self) -> Float[ndarray, "hidden hidden"]:
         """B: `Var = r Var_clean + (r - 1) mean^2` of a unit along u is `u'Bu`."""
@@ -57,7 +60,7 @@ class UnitLaw:
         variance = np.diag(self.covariance)
         own_fourth = self.sources**4 @ self.fourth
         own_third = self.sources**3 @ self.third
-        odd, square, mixed, last = _coefficients(self.growth)
+        odd, square, mixed, last = self._coefficients()
         return (
             self.growth**3 * own_fourth
             + 4.0 * odd * own_third * self.mean
@@ -95,7 +98,7 @@ class UnitLaw:
         self, shrunk: Float[ndarray, "node hidden"], axes: ndarray
     ) -> Float[ndarray, " node"]:
         """`E N(sqrt C g)` for each C, given along the orthogonal axes."""
-        odd, square, mixed, last = _coefficients(self.growth)
+        odd, square, mixed, last = self._coefficients()
         V, S = axes.T @ self.sources, axes.T @ self.covariance @ axes
         mean = axes.T @ self.mean
         own = shrunk @ V**2  # V_i' C V_i
@@ -113,15 +116,15 @@ class UnitLaw:
             + last * 3.0 * of_mean**2
         )
 
+    def _coefficients(self) -> tuple[float, float, float, float]:
+        """What multiplies third cumulant, variance squared, variance and mean powers.
 
-def _coefficients(r: float) -> tuple[float, float, float, float]:
-    """What multiplies third cumulant, variance squared, variance and mean powers.
-
-    `E (d - mean)^4` of the masked unit d, by `E d^k = r^(k-1) E h^k`:
-    `r^3 E h^4 - 4 r^2 mean E h^3 + 6 r mean^2 E h^2 - 3 mean^4`.
-    """
-    odd = r**3 - r**2
-    square = r**3
-    mixed = r**3 - 2.0 * r**2 + r
-    last = r**3 - 4.0 * r**2 + 6.0 * r - 3.0
-    return odd, square, mixed, last
+        `E (d - mean)^4` of the masked unit d, by `E d^k = r^(k-1) E h^k`:
+        `r^3 E h^4 - 4 r^2 mean E h^3 + 6 r mean^2 E h^2 - 3 mean^4`.
+        """
+        r = self.growth
+        odd = r**3 - r**2
+        square = r**3 * self.pairs
+        mixed = r**3 - 2.0 * r**2 + r
+        last = r**3 - 4.0 * r**2 + 6.0 * r - 3.0
+        return odd, square, mixed, last
