@@ -5,9 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from tegum.arrays import Artifact
 from tegum.claims import Part, above, paired_difference
 from tegum.design import grid
 from tegum.execution import execute, judge, last_verdicts, load
+from tegum.functions import FunctionSubject
 from tegum.statistics import extra_look_alpha
 from tegum.store import Store
 from tegum.study import Convergence
@@ -107,30 +109,38 @@ def test_without_any_row_a_verdict_is_undecided_and_interim(store):
     assert verdict.parts[0].low == -np.inf
 
 
-def test_seeds_beyond_the_plan_are_further_looks_with_less_error_each(store):
+def test_looks_beyond_the_plan_stand_at_fixed_sizes_with_less_error_each(store):
+    # Planned are 8 seeds; half as many again is 12, then 18.
     alpha = STUDY.alpha_of("demo")
-    execute(STUDY, store, seeds=20)
+    execute(STUDY, store, seeds=18)
     assert level(judge(STUDY, store)[0]) == 1 - extra_look_alpha(alpha, 1)
-    (second,) = judge(STUDY, store, seeds=12)
-    assert level(second) == 1 - extra_look_alpha(alpha, 2)
-    assert second.standing == "confirmatory"
-    assert level(judge(STUDY, store, seeds=20)[0]) == 1 - extra_look_alpha(alpha, 3)
-    assert level(judge(STUDY, store, seeds=16)[0]) == 1 - extra_look_alpha(alpha, 4)
-    # A look that was taken is the same look when it is shown again.
-    assert judge(STUDY, store, seeds=12)[0] == second
-    assert level(judge(STUDY, store)[0]) == 1 - extra_look_alpha(alpha, 1)
-    # Another study's looks are its own.
-    other = replace(STUDY, name="another")
-    assert level(judge(other, store, seeds=20)[0]) == 1 - extra_look_alpha(alpha, 2)
+    for seeds, look in ((12, 2), (18, 3)):
+        (verdict,) = judge(STUDY, store, seeds=seeds)
+        assert level(verdict) == 1 - extra_look_alpha(alpha, look)
+        assert verdict.planned == seeds
+        assert verdict.standing == "confirmatory"
 
 
-def test_a_look_beyond_the_plan_that_is_not_recorded_is_exploratory(store):
-    execute(STUDY, store, seeds=12)
-    assert judge(STUDY, store, record=False)[0].standing == "confirmatory"
-    assert judge(STUDY, store, seeds=12, record=False)[0].standing == "exploratory"
-    assert kinds(store) == ["registration"]
-    judge(STUDY, store, seeds=12)
-    assert judge(STUDY, store, seeds=12, record=False)[0].standing == "confirmatory"
+def test_a_number_of_seeds_between_two_looks_is_interim(store):
+    # Whoever sees 12 seeds and picks 13 because of them could pick where to be wrong.
+    execute(STUDY, store, seeds=13)
+    (verdict,) = judge(STUDY, store, seeds=13)
+    assert level(verdict) == 1 - extra_look_alpha(STUDY.alpha_of("demo"), 3)
+    assert (verdict.planned, verdict.standing) == (18, "interim")
+
+
+def test_what_a_measure_makes_of_a_diverged_model_is_not_data(store):
+    def weights(row):
+        lost = row["seed"] == 3 and row["rate"] == 0.5
+        arrays = {"W": np.full((2, 3), row["rate"] + 0.01 * row["seed"])}
+        return Artifact(arrays, "diverged", 7) if lost else Artifact(arrays)
+
+    study = replace(
+        STUDY, subject=FunctionSubject("half-lost", weights, in_process=True)
+    )
+    assert np.isfinite(execute(study, store)["mean_weight"]).all()
+    (verdict,) = judge(study, store)
+    assert (verdict.seeds, verdict.parts[0].missing) == (8, 1)
 
 
 def test_every_verdict_stays_and_none_stands_twice(store):

@@ -14,22 +14,9 @@ from tegum.claims.table import Table
 from tegum.execution.run import results_of
 from tegum.execution.selection import select
 from tegum.results import MISSING, Results
-from tegum.statistics import extra_look_alpha
+from tegum.statistics import Look, extra_look_alpha, look_at
 from tegum.store import Store
 from tegum.study import Study
-
-
-@dataclass(frozen=True)
-class Look:
-    """Which look at the data a judgement is.
-
-    Look 1 is the one at the planned rows. Every further set of rows beyond the plan
-    is a look of its own; `recorded` says whether the registry holds it already.
-    """
-
-    number: int
-    models: int
-    recorded: bool
 
 
 def judge(
@@ -42,12 +29,12 @@ def judge(
 ) -> tuple[Verdict, ...]:
     """Hold the claims of a study against the numbers in its store.
 
-    A verdict is `interim` while planned rows are missing, `confirmatory` if the
-    study's registration stands in the registry before every row that the claim uses,
-    and `exploratory` otherwise. The design's share of alpha is spent over looks: the
-    planned one, and one for each set of rows beyond it. Every verdict is appended to
-    the registry and stays there; with `record=False` nothing is appended, and a look
-    beyond the plan that the registry does not hold is exploratory.
+    A verdict is `interim` while rows of the look that is due are missing,
+    `confirmatory` if the study's registration stands in the registry before every row
+    that the claim uses, and `exploratory` otherwise. The design's share of alpha is
+    spent over looks at fixed numbers of seeds: the planned one, then half as many
+    again each time. Every verdict is appended to the registry and stays there, unless
+    `record` is False.
 
     Raises:
         ValueError: an unknown design, or a claim that the rows can not answer.
@@ -55,32 +42,25 @@ def judge(
     selection = select(study, design, seeds=seeds)
     results = results_of(study, store, selection)
     made = results["status"] != MISSING
-    planned = np.array([key in selection.planned for key in selection.keys])
     registry, digest = store.registry(), study.digest()
     asked = {"study": study.name, "design": design, "digest": digest}
-    look = _look(registry, asked, made=made, planned=planned)
-    whole = selection.planned <= set(results["key"][made].tolist())
-    alpha = study.alpha_of(design)
-    verdicts = _judged(
-        study,
-        design,
-        results,
-        made,
-        alpha=extra_look_alpha(alpha, look.number),
-        alpha_next=extra_look_alpha(alpha, look.number + 1 if whole else 1),
-    )
-    standing = _Standing(
-        results,
-        made,
-        planned,
-        registered_at=_registered_at(registry, asked),
-        unseen_look=look.number > 1 and not (look.recorded or record),
-    )
+    looks = _looks(study, design, seeds=seeds)
+    number = max((look.number for look in looks.values()), default=1)
+    verdicts = _judged(study, design, results, made, looks=looks, number=number)
+    standing = _Standing(results, made, registered_at=_registered_at(registry, asked))
     verdicts = tuple(standing.settled(verdict) for verdict in verdicts)
     if record:
         for verdict in verdicts:
-            store.register(_record(asked, look, verdict))
+            store.register(_record(asked, number, verdict))
     return verdicts
+
+
+def _looks(study: Study, design: str, *, seeds: int | None) -> dict[str, Look]:
+    """For each claim, the look that so many seeds are, or are on the way to."""
+    return {
+        claim: look_at(planned if seeds is None else seeds, planned=planned)
+        for claim, planned in study.planned_seeds(design).items()
+    }
 
 
 def _judged(
@@ -89,20 +69,22 @@ def _judged(
     results: Results,
     made: np.ndarray,
     *,
-    alpha: float,
-    alpha_next: float,
+    looks: Mapping[str, Look],
+    number: int,
 ) -> tuple[Verdict, ...]:
-    """The verdicts on the claims of a design, at a given error, without a standing."""
+    """The verdicts on the claims of a design, at a look's error, without a standing."""
     measures, limit = study.measures, study.convergence
+    alpha = study.alpha_of(design)
     return claims.judge(
         study.claims_of(design),
         {name: results[name] for name in (*results.factors, *study.numbers)},
         factors=results.factors,
         made=made,
-        alpha=alpha,
-        alpha_next=alpha_next,
-        planned_seeds=study.planned_seeds(design),
-        ranges={n: m.range_of(n) for m in measures for n in m.numbers},
+        diverged=results["status"] == "diverged",
+        alpha=extra_look_alpha(alpha, number),
+        alpha_next=extra_look_alpha(alpha, number + int(made.all())),
+        planned_seeds={claim: look.size for claim, look in looks.items()},
+        ranges=study.ranges,
         resolutions={n: m.resolution_of(n) for m in measures for n in m.numbers},
         convergence=None if limit is None else (limit.number, limit.limit),
     )
@@ -128,9 +110,7 @@ class _Standing:
 
     results: Results
     made: np.ndarray
-    planned: np.ndarray
     registered_at: int | None
-    unseen_look: bool
 
     def settled(self, verdict: Verdict) -> Verdict:
         """The verdict with its standing, and a reason where machines are mixed."""
@@ -143,17 +123,15 @@ class _Standing:
                 f"its rows mix the instruction sets {', '.join(sets)}, so no one "
                 "machine repeats all of them bit by bit",
             )
-        missing = bool((used & self.planned & ~self.made).any())
-        if verdict.seeds < verdict.planned or missing:
+        if verdict.seeds < verdict.planned or (used & ~self.made).any():
             return replace(verdict, standing="interim", reasons=reasons)
         positions = self.results["registry_position"][there]
         before = self.registered_at is not None and all(
             self.registered_at < position for position in positions
         )
-        confirmed = before and not self.unseen_look
         return replace(
             verdict,
-            standing="confirmatory" if confirmed else "exploratory",
+            standing="confirmatory" if before else "exploratory",
             reasons=reasons,
         )
 
@@ -165,29 +143,6 @@ class _Standing:
             for cell in table.arms(part.estimand):
                 used[table.rows_in(cell)] = True
         return used
-
-
-def _look(
-    registry: Sequence[Mapping[str, Any]],
-    asked: Mapping[str, str],
-    *,
-    made: np.ndarray,
-    planned: np.ndarray,
-) -> Look:
-    """The number of this look, counted from those the registry holds."""
-    models = int(made.sum())
-    if not (made & ~planned).any():
-        return Look(1, models, recorded=False)
-    taken = {
-        said["models"]: said["look"]
-        for said in registry
-        if said.get("kind") == "verdict"
-        and said.get("look", 1) > 1
-        and all(said.get(name) == value for name, value in asked.items())
-    }
-    if models in taken:
-        return Look(taken[models], models, recorded=True)
-    return Look(max(taken.values(), default=1) + 1, models, recorded=False)
 
 
 def _registered_at(
@@ -204,7 +159,7 @@ def _registered_at(
     return None
 
 
-def _record(asked: Mapping[str, str], look: Look, verdict: Verdict) -> dict[str, Any]:
+def _record(asked: Mapping[str, str], look: int, verdict: Verdict) -> dict[str, Any]:
     return {
         "kind": "verdict",
         **asked,
@@ -213,7 +168,6 @@ def _record(asked: Mapping[str, str], look: Look, verdict: Verdict) -> dict[str,
         "standing": verdict.standing,
         "seeds": verdict.seeds,
         "planned": verdict.planned,
-        "look": look.number,
-        "models": look.models,
+        "look": look,
         "verdict": verdict.to_record(),
     }

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import itertools
-import json
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from tegum.design import Design, Row, frozen_value, unknown
+from tegum.design import Design, Row, Value, frozen_value, unknown
 from tegum.store import model_keys
 from tegum.study import Study
 
@@ -17,11 +16,10 @@ MOST_LEVELS_SHOWN = 12
 
 @dataclass(frozen=True)
 class Selection:
-    """Completed rows and their keys, and how many of them the design holds itself."""
+    """Completed rows and their keys."""
 
     rows: tuple[Row, ...]
     keys: tuple[str, ...]
-    planned: frozenset[str]
 
 
 def select(
@@ -41,22 +39,17 @@ def select(
     """
     if design not in study.designs:
         raise ValueError(unknown(design, study.designs, what="design"))
-    table = study.designs[design]
-    planned = _completed(study, table)
-    rows = planned
-    if seeds is not None:
-        rows = _completed(study, with_seeds(table, seeds, avoid=study.pilot_seeds))
+    if seeds is None:
+        rows = list(study.completed(design))
+    else:
+        table = with_seeds(study.designs[design], seeds, avoid=study.pilot_seeds)
+        rows = list(study.subject.complete(table))
     keys = model_keys(study.subject, rows)
     _refuse_same_models(rows, keys)
-    own = frozenset(keys if seeds is None else model_keys(study.subject, planned))
     if where:
         kept = _matching(rows, where)
         rows, keys = [rows[i] for i in kept], [keys[i] for i in kept]
-    return Selection(tuple(rows), tuple(keys), own)
-
-
-def _completed(study: Study, design: Design) -> list[dict[str, Any]]:
-    return study.subject.complete(design)
+    return Selection(tuple(rows), tuple(keys))
 
 
 def with_seeds(design: Design, count: int, *, avoid: Collection[int] = ()) -> Design:
@@ -67,11 +60,11 @@ def with_seeds(design: Design, count: int, *, avoid: Collection[int] = ()) -> De
     """
     if isinstance(count, bool) or not isinstance(count, int) or count < 1:
         raise ValueError(f"`seeds` is {count!r}; give a whole number from 1")
-    cells: dict[str, tuple[Row, list[int]]] = {}
+    cells: dict[frozenset[tuple[str, Value]], tuple[Row, list[int]]] = {}
     for row in design:
         cell = {name: value for name, value in row.items() if name != "seed"}
-        identity = json.dumps(sorted(cell.items()), default=list)
-        cells.setdefault(identity, (cell, []))[1].append(row["seed"])  # type: ignore[arg-type]
+        identity = frozenset(cell.items())
+        cells.setdefault(identity, (cell, []))[1].append(row["seed"])
     return Design(
         tuple(
             {**cell, "seed": seed}
@@ -86,7 +79,7 @@ def _seeds(own: list[int], avoid: Collection[int]) -> Iterator[int]:
     yield from (s for s in itertools.count(max(own) + 1) if s not in avoid)
 
 
-def _refuse_same_models(rows: list[dict[str, Any]], keys: list[str]) -> None:
+def _refuse_same_models(rows: list[Row], keys: list[str]) -> None:
     first: dict[str, int] = {}
     for position, key in enumerate(keys):
         if key in first:
@@ -98,7 +91,7 @@ def _refuse_same_models(rows: list[dict[str, Any]], keys: list[str]) -> None:
         first[key] = position
 
 
-def _matching(rows: list[dict[str, Any]], where: Mapping[str, Any]) -> list[int]:
+def _matching(rows: list[Row], where: Mapping[str, Any]) -> list[int]:
     for name in where:
         if any(name not in row for row in rows):
             raise ValueError(unknown(name, rows[0], what="factor"))
