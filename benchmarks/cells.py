@@ -63,18 +63,22 @@ def dense_operations(size: Size) -> float:
     return 10.0 * BATCH * size.n * size.m
 
 
-def least_operations(size: Size, cell: Cell) -> float:
-    """Operations of the products that no exact method skips, as the engine does them.
+def busy_share(size: Size, cell: Cell) -> float:
+    """The share of examples with an active feature."""
+    return 1.0 - (1.0 - cell.probability) ** size.n
 
-    Dense: five products. With noise and sparse inputs: the read-out and its two
-    gradients over samples with an active feature, W x and its gradient over active
-    entries. Without noise: G = W^T W, two products over active entries, and
-    W (dG + dG^T).
+
+def least_operations(size: Size, cell: Cell, *, kernel: str) -> float:
+    """Floating-point operations of the products that a kernel can not skip.
+
+    Dense: all five. Compact: the read-out and its two gradients over examples with an
+    active feature, W x and its gradient over active entries. Gram: G = W^T W, two
+    products with rows of it over active entries, and W (dG + dG^T).
     """
-    if cell.probability == 1.0:
+    if kernel == "dense":
         return dense_operations(size)
-    busy = 1.0 - (1.0 - cell.probability) ** size.n
-    if cell.rate:
-        return dense_operations(size) * (3.0 * busy + 2.0 * cell.probability) / 5.0
+    if kernel == "compact":
+        share = 3.0 * busy_share(size, cell) + 2.0 * cell.probability
+        return dense_operations(size) * share / 5.0
     events = BATCH * size.n * cell.probability
     return 4.0 * events * size.n + 4.0 * size.n**2 * size.m

@@ -50,7 +50,7 @@ def test_the_page_names_what_was_reached_and_what_was_missed(bench):
     text = bench.page.render(measured, machine={"cores": "2"}, sizes=bench.cells.SIZES)
     assert "| dense, dropout .2 | A | 100 | 65 | reached | 50.0 |" in text
     assert "| S = .99 | A | 100 | 430 | *missed* | 50.0 |" in text
-    assert "**A, S = .99: ratio to the notebook form** is 100, owed 430." in text
+    assert "**A, S = .99: ratio to the notebook form** is 100.0, owed 430." in text
     assert "**A, dense, dropout .2" not in text
 
 
