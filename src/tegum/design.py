@@ -193,10 +193,7 @@ def grid(*, seeds: int | Sequence[int] | None = None, **factors: Any) -> Design:
         factors["seed"] = list(range(seeds)) if isinstance(seeds, int) else list(seeds)
     levels: dict[str, list[Value]] = {}
     for factor, value in factors.items():
-        many = isinstance(value, list | range) or (
-            isinstance(value, np.ndarray) and value.ndim > 0
-        )
-        levels[factor] = [frozen_value(v) for v in (value if many else [value])]
+        levels[factor] = levels_of(value)
         if not levels[factor]:
             name = "seeds" if factor == "seed" and seeds is not None else factor
             raise ValueError(f"`{name}` has no level, so the grid is empty; give one")
@@ -253,6 +250,34 @@ def frozen_value(value: Any) -> Value:
     if isinstance(value, list | tuple | np.ndarray):
         return tuple(float(v) for v in value)
     return value
+
+
+def levels_of(value: Any) -> list[Value]:
+    """The levels that a value stands for, frozen.
+
+    >>> levels_of(range(2)), levels_of((1.0, 2.0))
+    ([0, 1], [(1.0, 2.0)])
+    """
+    return [frozen_value(v) for v in (value if holds_levels(value) else [value])]
+
+
+def holds_levels(value: Any) -> bool:
+    """Whether a value is a list, range or array of levels; a tuple is one value."""
+    listed = isinstance(value, list | range)
+    return listed or (isinstance(value, np.ndarray) and value.ndim > 0)
+
+
+def check_rows(rows: Iterable[Row], check: Callable[[Row], Any]) -> None:
+    """Hand every row to `check`, and name the row that it refuses.
+
+    Raises:
+        ValueError: what `check` raised, with the position of the row before it.
+    """
+    for position, row in enumerate(rows):
+        try:
+            check(row)
+        except ValueError as error:
+            raise ValueError(f"row {position}: {error}") from None
 
 
 def unknown(name: str, known: Iterable[str], *, what: str) -> str:

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from tegum.arrays import Artifact, RowsFailed, stream_key
-from tegum.design import Factor, Row, complete
+from tegum.design import Factor, Row, check_rows, complete
 
 POLL_SECONDS = 0.2
 ENTRY_SHOWN = 4
@@ -106,11 +106,7 @@ class FunctionSubject:
             if self.factors
             else _plain_rows(design, subject=self.name)
         )
-        for position, row in enumerate(rows):
-            try:
-                self.check_together(row)
-            except ValueError as error:
-                raise ValueError(f"row {position}: {error}") from None
+        check_rows(rows, self.check_together)
         return rows
 
     def train(
@@ -354,7 +350,7 @@ def _child(function: Callable[[Row], Any], row: Row, sender: Any) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     os.environ.update(dict.fromkeys(_THREADS, "1"))
-    key = stream_key(int(row["seed"]), "global")  # type: ignore[arg-type]
+    key = stream_key(int(row["seed"]), "global")
     random.seed(key)
     np.random.seed(key % 2**32)  # noqa: NPY002
     torch = sys.modules.get("torch")

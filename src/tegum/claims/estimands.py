@@ -12,7 +12,7 @@ from typing import Any, Literal
 import numpy as np
 
 from tegum.claims.regions import Region, jsonable
-from tegum.design import Value, frozen_value
+from tegum.design import Value, frozen_value, levels_of
 
 Kind = Literal["paired_difference", "paired_ratio", "level", "slope", "proportion"]
 UNIT = "seed"
@@ -234,10 +234,7 @@ def _levels(where: Mapping[str, Any]) -> dict[str, tuple[Value, ...]]:
     """Every entry as a tuple of levels: a list, range or array holds several."""
     levels = {}
     for name, value in where.items():
-        many = isinstance(value, list | range) or (
-            isinstance(value, np.ndarray) and value.ndim > 0
-        )
-        found = tuple(frozen_value(v) for v in (value if many else [value]))
+        found = tuple(levels_of(value))
         if len({canonical(v) for v in found}) < len(found):
             raise ValueError(f"where has {name}={value!r}, a level twice; drop one")
         levels[name] = found

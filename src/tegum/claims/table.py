@@ -245,14 +245,15 @@ class Table:
     def _places(self, factor: str, cells: list[dict[str, Value]]) -> tuple[float, ...]:
         """The levels of a factor within any of the cells, in ascending order."""
         rows = np.concatenate([self._matching(cell) for cell in cells])
-        levels = self._levels_at(factor, rows)
-        for value in levels:
+        places: list[float] = []
+        for value in self._levels_at(factor, rows):
             if isinstance(value, bool) or not isinstance(value, int | float):
                 raise ValueError(
                     f"a slope along `{factor}` needs numbers, and one level is "
                     f"{value!r}; contrast two levels instead"
                 )
-        return tuple(sorted(levels))  # type: ignore[arg-type]
+            places.append(value)
+        return tuple(sorted(places))
 
 
 def _encode(column: Any) -> tuple[tuple[Value, ...], Int[ndarray, " row"]]:

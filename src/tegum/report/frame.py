@@ -130,12 +130,7 @@ def _independent(
     claims: Sequence[Claim],
 ) -> tuple[list[str], list[str]]:
     """The factors that tell the cells apart, and those that follow from them."""
-    spoken = {
-        factor
-        for claim in claims
-        for part in claim.parts
-        for factor in (part.estimand.where or {})
-    }
+    spoken = _spoken(claims)
     kept, tied = list(varying), []
     order = sorted(reversed(varying), key=lambda name: name in spoken)
     for name in order:
@@ -166,9 +161,9 @@ def _determines(
     )
 
 
-def _axis(name: str, found: Sequence[Value], *, factors: Sequence[Factor]) -> Axis:
+def _axis(name: str, found: Sequence[Any], *, factors: Sequence[Factor]) -> Axis:
     numeric = all(isinstance(v, int | float) and type(v) is not bool for v in found)
-    levels = tuple(sorted(found)) if numeric else tuple(found)  # type: ignore[type-var]
+    levels = tuple(sorted(found)) if numeric else tuple(found)
     if numeric and name in ("feature_probability", "importance_decay"):
         levels = levels[::-1]
     positions, logarithmic = _positions(name, levels, numeric=numeric)
@@ -213,12 +208,7 @@ def _panel(
     axes: Sequence[Axis], *, taken: Sequence[int | None], claims: Sequence[Claim]
 ) -> int | None:
     """The axis shown side by side: few levels, and one the claims speak of if any."""
-    spoken = Counter(
-        factor
-        for claim in claims
-        for part in claim.parts
-        for factor in (part.estimand.where or {})
-    )
+    spoken = _spoken(claims)
     left = [
         k
         for k in range(len(axes))
@@ -231,6 +221,12 @@ def _panel(
         left,
         key=lambda k: (axes[k].factor in data_first, spoken[axes[k].factor], -k),
     )
+
+
+def _spoken(claims: Sequence[Claim]) -> Counter[str]:
+    """How many parts of claims fix each factor."""
+    parts = (part for claim in claims for part in claim.parts)
+    return Counter(factor for part in parts for factor in part.estimand.where)
 
 
 def _cells(

@@ -111,6 +111,16 @@ def typeset(text: str) -> str:
     return re.sub(r"(?<![\w\-.])-(?=[\d.])", "−", text)
 
 
+def listed(words: Sequence[str]) -> str:
+    """One or more words as a sentence lists them.
+
+    >>> listed(["a", "b", "c"])
+    'a, b and c'
+    """
+    *first, last = words
+    return f"{', '.join(first)} and {last}" if first else last
+
+
 def number_name(number: str) -> str:
     """A measured number in words."""
     return number.replace("_", " ")
@@ -126,7 +136,6 @@ def conditions_text(where: Mapping[str, tuple[Value, ...]]) -> str:
     parts = []
     for factor, levels in where.items():
         labels = [level_label(factor, level) for level in levels]
-        listed = " and ".join(filter(None, [", ".join(labels[:-1]), labels[-1]]))
         mean = "mean of " if len(labels) > 1 else ""
-        parts.append(f"{factor_name(factor)}: {mean}{listed}")
+        parts.append(f"{factor_name(factor)}: {mean}{listed(labels)}")
     return "; ".join(parts)

@@ -7,10 +7,10 @@ import math
 import shlex
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
+from tegum.design import frozen_value
 from tegum.report.frame import Cell, Frame
 from tegum.report.labels import factor_name, level_label, number_name, plain, written
 from tegum.report.markup import Child, Html, definitions, element, joined, table
@@ -96,7 +96,7 @@ def _factor_table(layout: Frame, study: Study, results: Results) -> Html:
     for axis in layout.axes:
         rows.append([axis.factor, "varies", ", ".join(axis.labels)])
     for name in layout.tied:
-        levels = dict.fromkeys(_plain(v) for v in results[name])
+        levels = dict.fromkeys(frozen_value(v) for v in results[name])
         shown = ", ".join(level_label(name, level) for level in levels)
         rows.append([name, "follows from those above", shown])
     fixed: list[list[Child]] = [
@@ -284,7 +284,3 @@ def _command(study: Study, results: Results, *, store: Store, design: str) -> st
     if store.path is not None and store.path.name != USUAL_STORE:
         words += ["--store", store.path.name]
     return shlex.join(words)
-
-
-def _plain(value: Any) -> Any:
-    return value.item() if isinstance(value, np.generic) else value

@@ -13,6 +13,7 @@ from tegum.report.labels import (
     factor_name,
     interval_text,
     level_label,
+    listed,
     number_name,
     typeset,
     written,
@@ -44,8 +45,7 @@ def answer(study: Study, verdicts: Sequence[Verdict]) -> str:
         for word in SYMBOLS
         if words[word]
     ]
-    listed = " and ".join(filter(None, [", ".join(counts[:-1]), counts[-1]]))
-    return f"Of {len(verdicts)} claims, {listed}."
+    return f"Of {len(verdicts)} claims, {listed(counts)}."
 
 
 def standing(verdicts: Sequence[Verdict]) -> str:
@@ -276,7 +276,7 @@ def bar(part: PartVerdict) -> Html | None:
     """The interval of one part drawn over its region, as a small picture."""
     ends = [end for pair in part.region.intervals for end in pair]
     marks = [part.estimate, part.low, part.high, *ends]
-    finite = [m for m in marks if m is not None and math.isfinite(m)]
+    finite = [m for m in marks if math.isfinite(m)]
     if not finite:
         return None
     span = (max(finite) - min(finite)) or max(1.0, abs(finite[0]))
@@ -300,7 +300,7 @@ def bar(part: PartVerdict) -> Html | None:
         for end in (part.low, part.high)
         if math.isfinite(end)
     ]
-    if part.estimate is not None and math.isfinite(part.estimate):
+    if math.isfinite(part.estimate):
         drawn.append(
             f'<circle class="estimate" cx="{at(part.estimate)}" cy="12" r="4"/>'
         )

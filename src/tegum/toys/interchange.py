@@ -13,7 +13,15 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from tegum.arrays import Artifact
-from tegum.design import REQUIRED, Design, Factor, Row, complete
+from tegum.design import (
+    REQUIRED,
+    Design,
+    Factor,
+    Row,
+    check_rows,
+    complete,
+    holds_levels,
+)
 from tegum.toys import model
 from tegum.toys.torch_module import HOOK_NAMES, module_class
 
@@ -83,12 +91,12 @@ class ImportedWeights:
                 for: a further seed can not be had from here.
         """
         rows = complete(design, _FACTORS)
-        for position, row in enumerate(rows):
-            try:
-                model.check_together(row)
-                self._artifact(row)
-            except ValueError as error:
-                raise ValueError(f"row {position}: {error}") from None
+
+        def check(row: Row) -> None:
+            model.check_together(row)
+            self._artifact(row)
+
+        check_rows(rows, check)
         return rows
 
     def _artifact(self, row: Row) -> Artifact:
@@ -247,10 +255,7 @@ def _biases(
 
 
 def _one_for_each(name: str, value: Any, *, count: int) -> list[Any]:
-    many = isinstance(value, list | range) or (
-        isinstance(value, np.ndarray) and value.ndim > 0
-    )
-    values = list(value) if many else [value] * count
+    values = list(value) if holds_levels(value) else [value] * count
     if len(values) != count:
         raise ValueError(
             f"`{name}` has {len(values)} values for {count} models; give one for each, "

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tegum.arrays import Artifact
-from tegum.design import Factor, Row, complete
+from tegum.design import Factor, Row, check_rows, complete
 from tegum.toys import engine, model
 
 
@@ -39,11 +39,7 @@ class ToyModels:
                 value, the range and the remedy.
         """
         rows = complete(design, model.FACTORS)
-        for position, row in enumerate(rows):
-            try:
-                model.check_together(row)
-            except ValueError as error:
-                raise ValueError(f"row {position}: {error}") from None
+        check_rows(rows, model.check_together)
         return rows
 
     def train(
