@@ -19,9 +19,6 @@ Their yellow and black are left out: one is lost on white, the other on dark.
 """
 
 SYMBOLS = ("circle", "square", "diamond", "triangle-up", "cross", "x")
-DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
-SEQUENTIAL = "Cividis"
-DIVERGING = ("#2166AC", "#F7F7F7", "#B2182B")
 GREY = "#808891"
 
 
