@@ -16,8 +16,8 @@ def loss_fall_last_tenth(artifact: Artifact) -> float:
 
     `(L(0.9 T) - L(T)) / L(T)` on one fixed evaluation sample. Dimensionless; 0 means
     that training had settled, 0.1 that the loss stood a tenth higher shortly before
-    the end, below 0 that it rose, inf that it fell to 0 in that tenth. NaN for a diverged
-    model.
+    the end, below 0 that it rose, inf that it fell to 0 in that tenth. NaN for a
+    diverged model.
     """
     steps, loss = artifact.arrays["loss_step"], artifact.arrays["loss"]
     before = int(np.searchsorted(steps, np.round(0.9 * steps[-1])))
