@@ -38,7 +38,7 @@ def interference_taken_apart(
         column_widths=[0.62, 0.38],
         horizontal_spacing=0.14,
         subplot_titles=(
-            f"Change of total interference, dropout {RATE:g} against none",
+            f"Total interference, dropout {RATE:g}",
             "The exception (S = 0, decaying)",
         ),
     )
@@ -49,9 +49,7 @@ def interference_taken_apart(
             _add_cell(figure, small, part)
     _add_exception(figure, small)
     figure.update_layout(barmode="relative", bargap=0.35)
-    figure.update_xaxes(
-        title_text="per cent of the interference without dropout", col=1
-    )
+    figure.update_xaxes(title_text="change, per cent of that without dropout", col=1)
     figure.update_xaxes(title_text="dropout rate", col=2)
     figure.update_yaxes(title_text="total interference", rangemode="tozero", col=2)
     style(figure, height=520)
