@@ -7,7 +7,7 @@ import pytest
 
 from tegum.theory import small_models
 from tegum.theory.expected_loss import expected_loss
-from tegum.theory.minimum import gaussian_starts, local_minima
+from tegum.theory.minimum import gaussian_starts, local_minima, quasi_newton
 from tegum.theory.small_models import (
     best_candidate,
     boundary_importance,
@@ -97,7 +97,7 @@ def test_superposition_wins_beyond_the_candidates_boundary():
 
 
 def test_minima_lose_no_more_than_their_starts_and_come_in_order():
-    starts = gaussian_starts(4, 2, count=3, seed=1)
+    starts = gaussian_starts(3, 2, count=2, seed=1)
     law = {"feature_probability": 0.2, "rate": 0.5}
     found = local_minima(starts, **law)
     losses = [minimum.loss for minimum in found]
@@ -116,3 +116,17 @@ def test_bad_arguments_are_refused():
         best_candidate(2, 1, density=0.5, relative_importance=-1.0)
     with pytest.raises(ValueError, match="count"):
         gaussian_starts(2, 1, count=0, seed=0)
+
+
+def test_quasi_newton_finds_the_minimum_of_a_valley():
+    # Rosenbrock's: 0 at (1, 1), from its usual start.
+    def valley(at):
+        x, y = at
+        slope = np.array([-400 * x * (y - x**2) - 2 * (1 - x), 200 * (y - x**2)])
+        return 100 * (y - x**2) ** 2 + (1 - x) ** 2, slope
+
+    found, settled = quasi_newton(valley, np.array([-1.2, 1.0]), max_iterations=200)
+    np.testing.assert_allclose(found, [1.0, 1.0], atol=1e-4)
+    assert settled
+    _, settled = quasi_newton(valley, np.array([-1.2, 1.0]), max_iterations=3)
+    assert not settled
