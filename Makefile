@@ -40,12 +40,17 @@ wheel:
 	touch $@
 
 ENGINE := CMakeLists.txt pyproject.toml $(wildcard src/engine/*)
+SOURCE := $(ENGINE) $(shell find src/tegum -type f -not -name '*.pyc')
 
-.venv/demo: .venv/python $(ENGINE)
-	$(BIN)/python -m pip install -q -c constraints.txt .
+# A developer's installation serves the demo too, and is not replaced by a copy.
+.venv/demo: .venv/python constraints.txt $(SOURCE)
+	@echo "installing tegum and building its engine: a minute or two"
+	if [ -e .venv/develop ]; then $(MAKE) .venv/develop; \
+	else $(BIN)/python -m pip install -q -c constraints.txt .; fi
 	touch $@
 
 .venv/develop: .venv/python constraints.txt $(ENGINE)
+	@echo "installing tegum, its tests' libraries and its engine: a few minutes"
 	$(BIN)/python -m pip install -q -c constraints.txt -e '.[torch,pandas,test,lint]'
 	touch $@
 
