@@ -268,8 +268,8 @@ def _reason(size: Size, cell: Cell, *, kernel: str, microseconds: float) -> str:
     return each + (
         "Each is drawn, placed, and reads one row of G = W^T W and adds to one of its "
         f"gradient, {8 * size.n:,} bytes; the two matrices take "
-        f"{8 * size.n**2 / 1024:,.0f} KiB, so that loads and stores bound it rather "
-        f"than arithmetic. ReLU still passes over {size.n} outputs of the "
+        f"{8 * size.n**2 / 1024:,.0f} KiB, and every multiply-add comes with its own "
+        f"load. ReLU still passes over {size.n} outputs of the "
         f"{busy_share(size, cell):.0%} of examples that have an active feature."
     )
 
