@@ -14,7 +14,7 @@ from tegum.measures.transformations import TRANSFORMATIONS
 
 FACTS = {fact.name: fact for fact in ALL}
 # Not functions of W: they serve those that are.
-HELPERS = {"checked_probability", "overlap_excess_among", "input_variance"}
+HELPERS = {"checked_probability", "overlap_excess_among"}
 BY_NAME = pytest.mark.parametrize("fact", ALL, ids=lambda fact: fact.name)
 
 

@@ -14,7 +14,6 @@ from tegum.measures.geometry import (
     features_by_frobenius,
     features_by_norm,
     features_represented,
-    input_variance,
     interference_matrix,
     mean_norm_squared,
     mean_overlap,
@@ -32,6 +31,7 @@ from tegum.measures.geometry import (
     total_interference,
     welch_excess,
 )
+from tegum.measures.input_law import input_cumulants
 from tegum.theory.packings import POLYTOPES, harmonic_frame, tegum_product
 
 # Every corner of a polytope with v corners in d dimensions stands at d/v.
@@ -223,9 +223,9 @@ def test_a_feature_that_fades_out_leaves_smoothly(function):
 
 def test_input_variance():
     # E x^2 = q/3, E x = q/2: dense uniform 1/12; largest 1/9 where 1/3 = q/2
-    assert input_variance(1.0) == pytest.approx(1 / 12)
-    assert input_variance(2 / 3) == pytest.approx(1 / 9)
-    np.testing.assert_allclose(input_variance(np.array([0.1])), 0.1 / 3 - 0.01 / 4)
+    assert input_cumulants(1.0).variance == pytest.approx(1 / 12)
+    assert input_cumulants(2 / 3).variance == pytest.approx(1 / 9)
+    np.testing.assert_allclose(input_cumulants(0.1).variance, 0.1 / 3 - 0.01 / 4)
 
 
 def test_a_tie_does_not_pass_a_threshold():

@@ -14,29 +14,12 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from tegum.measures.frame import Frame, PerModel, ratio
-from tegum.measures.interference import (
-    checked_probability,
-    feature_norms,
-    overlap_excess_among,
-)
+from tegum.measures.input_law import input_cumulants
+from tegum.measures.interference import feature_norms, overlap_excess_among
 
 OF_EVEN_SHARE = 0.5
 MIN_NORM_SQUARED = 0.5
 TIE = 1e-9  # relative: a feature at a threshold, up to rounding, does not pass it
-
-
-def input_variance(
-    feature_probability: PerModel,
-) -> PerModel:
-    """Variance of an input that is U[0, 1) with probability q and 0 otherwise.
-
-    `q/3 - q^2/4`: `E x^2 = q/3` and `E x = q/2`. In `(0, 1/9]`, largest at q = 2/3.
-
-    >>> float(input_variance(1.0)) == 1 / 3 - 1 / 4
-    True
-    """
-    q = np.asarray(feature_probability, dtype=np.float64)
-    return q / 3.0 - q**2 / 4.0
 
 
 def feature_dimensionality(
@@ -138,8 +121,8 @@ def explained_variance(
     frame = Frame.of(W)
     if feature_probability is None:
         return _own_share(frame, frame.norm_squared)
-    q = checked_probability(feature_probability, frame.n_features)
-    variance = np.asarray(input_variance(q))
+    inputs = input_cumulants(feature_probability, n_features=frame.n_features)
+    variance = inputs.variance
     return _own_share(frame, frame.norm_squared * (variance / variance.max()))
 
 
