@@ -8,27 +8,21 @@ from typing import Any
 
 from tegum.measures import basis, redundancy
 from tegum.measures.facts import Fact, Measure
-from tegum.measures.transformations import TRANSFORMATIONS
+from tegum.measures.geometry_facts import BELL, HERE, NO_WEIGHTS, NONE, UNITS
+from tegum.measures.transformations import (
+    FLIP_FEATURE,
+    IDLE_UNIT,
+    ROTATE,
+    SCALE_ONE,
+    TURN_ONE,
+    ZERO_FEATURE,
+)
 
-ROTATE = "rotation of the hidden space"
-UNIT_FLIP = "sign flip of a unit"
-SCALE = "scale of W"
-SCALE_ONE = "scale of one feature"
-TURN_ONE = "turn of one feature"
-FLIP_FEATURE = "sign flip of a feature"
-ZERO_FEATURE = "zero feature appended"
-IDLE_UNIT = "idle unit appended"
-
-HERE = "tegum"
 CUMULANTS = "tegum, from the cumulants of sums of independent inputs"
-BELL = "Bell and Dean 1970"
 PONA = "Pona 2023, comment on Dropout can create a privileged basis"
 HE = "He et al. 2024, Understanding and Minimising Outlier Features"
 
-NO_WEIGHTS = "W = 0, or a weight is not finite"
 NO_BASIS = f"{NO_WEIGHTS}, or there is one unit"
-NONE = "1"
-UNITS = "hidden units"
 
 EXAMPLE_PROBABILITY = 0.1
 EXAMPLE_RATE = 0.5
@@ -56,7 +50,6 @@ def _fact(
         unit=unit,
         range=range,
         source=source,
-        unchanged_by=frozenset(TRANSFORMATIONS) - changed_by,
         changed_by=frozenset(changed_by),
         undefined_when=rest.pop("undefined_when", NO_WEIGHTS),
         **rest,

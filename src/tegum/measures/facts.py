@@ -11,14 +11,15 @@ import numpy as np
 
 from tegum.arrays import Artifact
 from tegum.design import Row
+from tegum.measures.transformations import TRANSFORMATIONS
 
 
 @dataclass(frozen=True)
 class Fact:
     """One measured quantity and what is known of it before any model is trained.
 
-    `unchanged_by` and `changed_by` name transformations (see
-    `measures.transformations`), each of them in one of the two; both are tested.
+    `changed_by` names transformations (see `measures.transformations`); the others
+    leave the quantity unchanged, and both are tested.
     `resolution` is the smallest difference the quantity can show: 1 for a count, a
     rounding error otherwise; an interval is never narrower. `per` says what there is
     one number for. `arguments` are what `function` needs besides W, as the tests and
@@ -32,7 +33,6 @@ class Fact:
     unit: str
     range: tuple[float, float]
     source: str
-    unchanged_by: frozenset[str]
     changed_by: frozenset[str]
     aliases: tuple[str, ...] = ()
     undefined_when: str = "never"
@@ -41,6 +41,11 @@ class Fact:
     per: Literal["model", "feature", "pair of features"] = "model"
     arguments: Mapping[str, Any] = field(default_factory=dict)
     selects: bool = False
+
+    @property
+    def unchanged_by(self) -> frozenset[str]:
+        """The transformations that leave the quantity as it is: all the others."""
+        return frozenset(TRANSFORMATIONS) - self.changed_by
 
 
 @dataclass(frozen=True)

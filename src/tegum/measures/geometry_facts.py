@@ -8,15 +8,15 @@ from typing import Any
 
 from tegum.measures import interference, represented
 from tegum.measures.facts import Fact
-from tegum.measures.transformations import TRANSFORMATIONS
-
-ROTATE = "rotation of the hidden space"
-SCALE = "scale of W"
-SCALE_ONE = "scale of one feature"
-TURN_ONE = "turn of one feature"
-FLIP_FEATURE = "sign flip of a feature"
-ZERO_FEATURE = "zero feature appended"
-IDLE_UNIT = "idle unit appended"
+from tegum.measures.transformations import (
+    FLIP_FEATURE,
+    IDLE_UNIT,
+    ROTATE,
+    SCALE,
+    SCALE_ONE,
+    TURN_ONE,
+    ZERO_FEATURE,
+)
 
 TOY_MODELS = "Elhage et al. 2022, Toy Models of Superposition"
 PONA = "Pona 2023, code of Superposition and Dropout"
@@ -49,7 +49,7 @@ def _fact(
     range: tuple[float, float] = ANYTHING,
     **rest: Any,
 ) -> Fact:
-    """A fact under its function's name; what does not change it leaves it unchanged."""
+    """A fact under its function's name."""
     return Fact(
         name=function.__name__,
         function=function,
@@ -58,7 +58,6 @@ def _fact(
         unit=unit,
         range=range,
         source=source,
-        unchanged_by=frozenset(TRANSFORMATIONS) - changed_by,
         changed_by=frozenset(changed_by),
         undefined_when=rest.pop("undefined_when", NOT_FINITE),
         **rest,

@@ -14,6 +14,14 @@ import numpy as np
 from jaxtyping import Float, Int
 from numpy import ndarray
 
+ROTATE = "rotation of the hidden space"
+SCALE = "scale of W"
+SCALE_ONE = "scale of one feature"
+TURN_ONE = "turn of one feature"
+FLIP_FEATURE = "sign flip of a feature"
+ZERO_FEATURE = "zero feature appended"
+IDLE_UNIT = "idle unit appended"
+
 Moved = tuple[Float[ndarray, "new_hidden new_feature"], Int[ndarray, " feature"]]
 
 
@@ -94,7 +102,7 @@ TRANSFORMATIONS: Mapping[str, Transformation] = {
     transformation.name: transformation
     for transformation in (
         Transformation(
-            "rotation of the hidden space",
+            ROTATE,
             "QW: the noiseless model computes the same",
             _rotate,
         ),
@@ -110,28 +118,28 @@ TRANSFORMATIONS: Mapping[str, Transformation] = {
             _permute_features,
         ),
         Transformation(
-            "sign flip of a feature",
+            FLIP_FEATURE,
             "one W_i turns to -W_i; a ReLU model computes something else",
             _flip_feature,
         ),
-        Transformation("scale of W", "cW with c in [2, 4]", _scale),
+        Transformation(SCALE, "cW with c in [2, 4]", _scale),
         Transformation(
-            "scale of one feature",
+            SCALE_ONE,
             "one W_i turns to c W_i with c in [2, 4]",
             _scale_feature,
         ),
         Transformation(
-            "turn of one feature",
+            TURN_ONE,
             "one W_i gets a random direction and keeps its norm",
             _turn_feature,
         ),
         Transformation(
-            "zero feature appended",
+            ZERO_FEATURE,
             "a column of zeros: n grows, and nothing else",
             _append_zero_feature,
         ),
         Transformation(
-            "idle unit appended",
+            IDLE_UNIT,
             "a row of zeros: m grows, and nothing else",
             _append_idle_unit,
         ),
