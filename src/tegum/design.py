@@ -252,6 +252,16 @@ def frozen_value(value: Any) -> Value:
     return value
 
 
+def rounded(value: float, *, digits: int) -> float | int:
+    """A finite number at so many significant digits; a whole one as an integer.
+
+    >>> rounded(0.1 + 0.2, digits=12), rounded(2.0, digits=12)
+    (0.3, 2)
+    """
+    short = float(f"{value:.{digits}g}")
+    return int(short) if short.is_integer() and abs(short) < 1e15 else short
+
+
 def levels_of(value: Any) -> list[Value]:
     """The levels that a value stands for, frozen.
 

@@ -10,6 +10,8 @@ import numpy as np
 from jaxtyping import Bool, Float
 from numpy import ndarray
 
+from tegum.design import rounded
+
 
 @dataclass(frozen=True)
 class Region:
@@ -120,8 +122,7 @@ def jsonable(number: float) -> float | int | str:
         return "nan"
     if math.isinf(number):
         return "inf" if number > 0 else "-inf"
-    rounded = float(f"{number:.12g}")
-    return int(rounded) if rounded.is_integer() and abs(rounded) < 1e15 else rounded
+    return rounded(number, digits=12)
 
 
 def _in_words(low: float, high: float) -> str:

@@ -7,6 +7,8 @@ import math
 from collections.abc import Iterable
 from typing import Any, SupportsFloat
 
+from tegum.design import rounded
+
 Encoded = float | int | str | None
 
 
@@ -23,8 +25,7 @@ def number(value: SupportsFloat | None, *, digits: int = 4) -> Encoded:
         return "NaN"
     if math.isinf(value):
         return "Infinity" if value > 0 else "-Infinity"
-    short = float(f"{value:.{digits}g}")
-    return int(short) if short.is_integer() and abs(short) < 1e15 else short
+    return rounded(value, digits=digits)
 
 
 def numbers(
