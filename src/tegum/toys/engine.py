@@ -8,7 +8,6 @@ to be kept.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -268,23 +267,6 @@ def clean_loss(
     return _engine.clean_loss(job, instruction_set=instruction_set)
 
 
-def multiply_add_gflops(
-    *,
-    seconds: float = 0.2,
-    clock: Callable[[], float] = time.process_time,
-    instruction_set: str = "",
-) -> float:
-    """Multiply-adds in registers alone, 1e9 operations a second of `clock`.
-
-    The ceiling for one core: 2 operations for each lane of each multiply-add.
-    """
-    operations = 0.0
-    start, deadline = clock(), time.perf_counter() + seconds
-    while time.perf_counter() < deadline:
-        operations += _engine.multiply_add(100_000, instruction_set=instruction_set)
-    return operations / (clock() - start) / 1e9
-
-
 def _output_shapes(row: Row) -> dict[str, tuple[tuple[int, ...], int]]:
     n, m = row["n_features"], row["n_hidden"]
     losses = len(loss_steps(row["steps"]))
@@ -380,7 +362,6 @@ __all__ = [
     "kernel",
     "measured_workspace_bytes",
     "memory_bytes",
-    "multiply_add_gflops",
     "replay",
     "train",
     "workspace_bytes",
