@@ -40,7 +40,7 @@ from tegum.toys.reference import sample_inputs
 PROBE_RATE = 0.5
 N_ROTATIONS = 16
 N_INPUTS = 32
-N_MASKS = 256
+N_MASKS = 64
 N_EXAMPLES = 2048
 CONFIDENCE = 0.95
 BLOCK = 2**19
