@@ -23,17 +23,43 @@ TEGUM_INLINE void transpose_stage(vf (&v)[L]) {
     }
 }
 
-// W_rows[i][k] = W[k][i], rows padded to mp.
-inline void transpose_weights(const Network& net, float* W_rows, int64_t mp) {
-    const float* W = net.W();
-    for (int64_t i = 0; i < net.n; ++i)
-        for (int64_t k = 0; k < net.m; ++k) W_rows[i * mp + k] = W[k * net.n + i];
+// The block of L by L numbers at `from`, transposed; rows from `height` on count
+// as 0.
+TEGUM_INLINE void load_transposed(const float* from, int64_t ld, int64_t height,
+                                  vf (&v)[L]) {
+    TEGUM_UNROLL
+    for (int j = 0; j < L; ++j) v[j] = j < height ? load(from + j * ld) : vf{};
+    transpose_stage<1>(v);
 }
 
+// W_rows[i][k] = W[k][i], rows padded to mp. Reads and writes whole blocks: behind the
+// last feature stands the next row of W, and behind W_rows there is room.
+inline void transpose_weights(const Network& net, float* W_rows, int64_t mp) {
+    for (int64_t i = 0; i < net.n; i += L)
+        for (int64_t k = 0; k < net.m; k += L) {
+            vf v[L];
+            load_transposed(net.W() + k * net.n + i, net.n, net.m - k, v);
+            TEGUM_UNROLL
+            for (int j = 0; j < L; ++j) store(W_rows + (i + j) * mp + k, v[j]);
+        }
+}
+
+// dW[k][i] += dW_rows[i][k].
 inline void add_transposed(Network& net, const float* dW_rows, int64_t mp) {
-    float* dW = net.gradient;
-    for (int64_t i = 0; i < net.n; ++i)
-        for (int64_t k = 0; k < net.m; ++k) dW[k * net.n + i] += dW_rows[i * mp + k];
+    const int64_t n = net.n, m = net.m;
+    int64_t i = 0;
+    for (; i + L <= n; i += L)
+        for (int64_t k = 0; k < m; k += L) {
+            vf v[L];
+            load_transposed(dW_rows + i * mp + k, mp, L, v);
+            const int64_t height = smaller(L, m - k);
+            float* to = net.gradient + k * n + i;
+            TEGUM_UNROLL
+            for (int j = 0; j < L; ++j)
+                if (j < height) store(to + j * n, load(to + j * n) + v[j]);
+        }
+    for (; i < n; ++i)
+        for (int64_t k = 0; k < m; ++k) net.gradient[k * n + i] += dW_rows[i * mp + k];
 }
 
 // A sample without active entries has h = 0 whatever the factor, so pre = b.
@@ -79,10 +105,9 @@ struct CompactKernel {
         dense_rows = (int64_t)net.n * net.m <= small_model;
         mp = dense_rows ? 0 : round_up(net.m, L);
         X = arena.take<float>(dense_rows ? net.n * net.ld : 0);
-        W_rows = arena.take<float>(net.n * mp);
+        W_rows = arena.take<float>(round_up(net.n, L) * mp);
         dW_rows = arena.take<float>(net.n * mp);
         rows = arena.take<float>((net.tile + L) * mp);
-        if (arena.base) fill(W_rows, 0, net.n * mp);
     }
 
     bool step(Network& net, Sampler& sampler, NoiseSource& noise, const Model&,
@@ -122,8 +147,13 @@ struct CompactKernel {
         const int64_t ld = net.ld;
         for (int i = 0; i < net.n; ++i)
             for (int64_t s = 0; s < tile.samples; s += L) store(X + i * ld + s, vf{});
-        for (int64_t e = tile.first; e < tile.last; ++e)
-            X[events.feature[e] * ld + events.slot[e] - tile.slot] = events.x[e];
+        float* to = X - tile.slot;
+        const float* xs = events.x;
+        const int32_t *features = events.feature, *slots = events.slot;
+        for (int64_t e = tile.first; e < tile.last; ++e) {
+            to[features[e] * ld + slots[e]] = xs[e];
+            TEGUM_SCALAR_LOOP;
+        }
         if (factor)
             hidden<Apply::factor>(net, X, tile.samples);
         else
@@ -151,15 +181,19 @@ struct CompactKernel {
     template <int V>
     void forward_columns(const GatheredTile& tile, int64_t k) {
         const Events& events = tile.events;
-        float* to = rows - tile.slot * mp + k;
-        const float* W = W_rows + k;
+        const int64_t width = mp;
+        float* to = rows - tile.slot * width + k;
+        const float *W = W_rows + k, *xs = events.x, *mores = events.more;
+        const int32_t *features = events.feature, *slots = events.slot;
         vf h[V] = {};
         for (int64_t e = tile.first; e < tile.last; ++e) {
-            const vf x = splat(events.x[e]), more = splat(events.more[e]);
+            const float* w = W + features[e] * width;
+            float* row = to + slots[e] * width;
+            const vf x = splat(xs[e]), more = splat(mores[e]);
             TEGUM_UNROLL
             for (int v = 0; v < V; ++v) {
-                h[v] = h[v] * more + x * load(W + events.feature[e] * mp + v * L);
-                store(to + events.slot[e] * mp + v * L, h[v]);
+                h[v] = h[v] * more + x * load(w + v * L);
+                store(row + v * L, h[v]);
             }
         }
     }
@@ -175,15 +209,19 @@ struct CompactKernel {
     template <int V>
     void backward_columns(const GatheredTile& tile, int64_t k) {
         const Events& events = tile.events;
-        const float* from = rows - tile.slot * mp + k;
+        const int64_t width = mp;
+        const float *from = rows - tile.slot * width + k, *xs = events.x;
+        const int32_t *features = events.feature, *slots = events.slot;
         float* dW = dW_rows + k;
         for (int64_t e = tile.first; e < tile.last; ++e) {
-            const vf x = splat(events.x[e]);
-            float* to = dW + events.feature[e] * mp;
+            const vf x = splat(xs[e]);
+            float* to = dW + features[e] * width;
+            const float* row = from + slots[e] * width;
+            vf sum[V];
             TEGUM_UNROLL
-            for (int v = 0; v < V; ++v)
-                store(to + v * L,
-                      load(to + v * L) + x * load(from + events.slot[e] * mp + v * L));
+            for (int v = 0; v < V; ++v) sum[v] = load(to + v * L) + x * load(row + v * L);
+            TEGUM_UNROLL
+            for (int v = 0; v < V; ++v) store(to + v * L, sum[v]);
         }
     }
 
@@ -197,14 +235,17 @@ struct CompactKernel {
     void mend_active(Network& net, const GatheredTile& tile) {
         const Events& events = tile.events;
         const uint32_t always = net.relu ? 0u : ~0u;
-        float* D = net.D - tile.slot;
+        float *D = net.D - tile.slot, *sums = net.bias_sums;
+        const int64_t ld = net.ld;
+        const float *xs = events.x, *residual = net.residual;
+        const int32_t *features = events.feature, *slots = events.slot;
         for (int64_t e = tile.first; e < tile.last; ++e) {
-            const int64_t i = events.feature[e];
-            float& d = D[i * net.ld + events.slot[e]];
-            const float change = when(always | -(uint32_t)(d != 0.0f),
-                                      net.residual[i] * events.x[e]);
+            const int64_t i = features[e];
+            float& d = D[i * ld + slots[e]];
+            const float change =
+                when(always | -(uint32_t)(d != 0.0f), residual[i] * xs[e]);
             d -= change;
-            net.bias_sums[i * L] -= change;
+            sums[i * L] -= change;
         }
     }
 

@@ -91,7 +91,10 @@ TEGUM_INLINE void outer_tile(const float* H, const float* E, const float* D,
             const vf sums = sums_of_four(acc[k][i], i + 1 < RI ? acc[k][i + 1] : zero,
                                          i + 2 < RI ? acc[k][i + 2] : zero,
                                          i + 3 < RI ? acc[k][i + 3] : zero);
-            for (int j = 0; j < 4 && i + j < RI; ++j) grad[k * n + i + j] += sums[j];
+            if constexpr (RI % 4 == 0)
+                add_four(grad + k * n + i, sums);
+            else
+                for (int j = 0; j < 4 && i + j < RI; ++j) grad[k * n + i + j] += sums[j];
         }
     }
 }

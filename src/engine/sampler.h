@@ -15,6 +15,8 @@ struct Events {
 
     // The first event of a numbered sample.
     int64_t first_event(int64_t number) const {
+        if (number == 0) return 0;
+        if (number == occupied) return count;
         int64_t low = 0, high = count;
         while (low < high) {
             const int64_t middle = (low + high) / 2;
@@ -87,6 +89,11 @@ struct Sampler {
         events.samples = smaller(block_samples, batch - events.first_sample);
         const int64_t entries = events.samples * n;
         const vf farthest = splat((float)(2 * block_entries));
+        // Copies: a store could change them for all the compiler knows.
+        int32_t *sample = events.sample, *feature = events.feature, *slot = events.slot;
+        float *x = events.x, *more = events.more;
+        const float inverse_log = this->inverse_log, inverse_n = this->inverse_n;
+        const int32_t n = this->n;
         vi last = splat(-1);  // the last entry reached, in every lane
         int64_t count = 0;
         vi previous = splat(-1), slots = splat(-1);
@@ -100,13 +107,13 @@ struct Sampler {
             for (int v = 0; v < NV; ++v) {
                 const vi entry = prefix_sum<1>(skip[v]) + last;
                 const vi s = to_int((to_float(entry) + 0.5f) * inverse_n);
-                store(events.sample + count + v * L, s);
-                store(events.feature + count + v * L, entry - s * n);
-                store(events.x + count + v * L, to_float((vi)(r.next(v) >> 8)) * 0x1p-24f);
+                store(sample + count + v * L, s);
+                store(feature + count + v * L, entry - s * n);
+                store(x + count + v * L, to_float((vi)(r.next(v) >> 8)) * 0x1p-24f);
                 const vi same = s == shift_in(previous, s);
                 slots = broadcast_last(slots) + prefix_sum<1>(same + 1);
-                store(events.slot + count + v * L, slots);
-                store(events.more + count + v * L, to_float(-same));
+                store(slot + count + v * L, slots);
+                store(more + count + v * L, to_float(-same));
                 previous = s;
                 last = broadcast_last(entry);
                 // Behind the end of the block nothing may overflow.
@@ -148,10 +155,12 @@ struct Sampler {
     template <bool Certain>
     void draw_entries(float* x, int64_t ld, int64_t samples) {
         Random r = random;
+        const float* factors = scale;
+        const int n = this->n;
         for (int64_t s = 0; s < samples; s += 64)
             for (int i = 0; i < n; ++i) {
                 float* row = x + i * ld + s;
-                const float factor = scale[i];
+                const float factor = factors[i];
                 TEGUM_UNROLL
                 for (int c = 0; c < 4; ++c) {
                     TEGUM_UNROLL
@@ -234,6 +243,9 @@ struct NoiseSource {
     // The factor or the term for `samples` (a multiple of 64) samples.
     void fill_tile(float* noise, int64_t ld, int64_t samples) {
         Random r = random;
+        const int m = this->m;
+        const int32_t threshold = this->threshold;
+        const float keep_scale = this->keep_scale, spread = this->spread;
         if (kind == Noise::dropout) {
             for (int64_t s = 0; s < samples; s += 64)
                 for (int k = 0; k < m; ++k) {

@@ -36,6 +36,9 @@ typedef int32_t vi_unaligned
 #define TEGUM_KEEP(v) ((void)0)
 #endif
 
+// In a loop that scatters single numbers: vector scatters are slower than plain stores.
+#define TEGUM_SCALAR_LOOP asm volatile("")
+
 TEGUM_INLINE vf load(const float* p) { return *(const vf_unaligned*)p; }
 TEGUM_INLINE void store(float* p, vf v) { *(vf_unaligned*)p = v; }
 TEGUM_INLINE void store(int32_t* p, vi v) { *(vi_unaligned*)p = v; }
@@ -112,6 +115,13 @@ TEGUM_INLINE vf fold_down(vf u) {
 // The sums over lanes of four vectors, in lanes 0 to 3.
 TEGUM_INLINE vf sums_of_four(vf a, vf b, vf c, vf d) {
     return fold_down<L / 4>(fold<L / 2>(fold<L>(a, b), fold<L>(c, d)));
+}
+
+typedef float v4_unaligned __attribute__((vector_size(16), may_alias, aligned(4)));
+
+// Adds lanes 0 to 3 to four numbers.
+TEGUM_INLINE void add_four(float* p, vf v) {
+    *(v4_unaligned*)p += (v4_unaligned)__builtin_shufflevector(v, v, 0, 1, 2, 3);
 }
 
 TEGUM_INLINE float sum_lanes(vf v) { return fold_down<L>(v)[0]; }

@@ -27,7 +27,7 @@ struct Trainer {
         noise.prepare(model);
         if (model.kernel == Kernel::dense) dense.prepare(net, arena);
         if (model.kernel == Kernel::compact) compact.prepare(net, arena);
-        if (model.kernel == Kernel::gram) gram.prepare(net, arena);
+        if (model.kernel == Kernel::gram) gram.prepare(net, sampler, arena);
         optimiser.prepare(model, net.padded, arena);
         evaluation.prepare(model, net, arena);
         if (!arena.base) return;

@@ -187,7 +187,7 @@ def workspace_bytes(row: Row) -> int:
     tile = 256 + 16
     tiles = 4 * tile * (3 * n + 4 * m + 4 * 16)
     entries = min(max(1, 2**20 // n), max(batch, EVALUATION_EXAMPLES)) * n + 64
-    events = 2 * 20 * (entries + 64)
+    events = (2 * 20 + 4) * (entries + 64)
     transposed = 4 * (2 * (n + 96) * (m + 16) + 96 * (2 * n + m))
     return 4 * parameters + tiles + events + transposed + 2**16
 
