@@ -51,7 +51,7 @@ def test_boundaries_are_where_two_candidates_lose_the_same():
         ):
             losses = candidate_losses(2, 1, density=s, relative_importance=r)
             assert losses["last antipodal"] == pytest.approx(losses[ignored])
-    # The mirror of the r = 2s / (4 - 5s): (4 - 5s) / (2s).
+    # r = 2s / (4 - 5s) and its mirror (4 - 5s) / (2s).
     assert boundary_importance(0.2) == pytest.approx((0.4 / 3, 3 / 0.4))
 
 
