@@ -18,7 +18,10 @@ from tegum.measures.facts import Measure
 class Subject(Protocol):
     """What turns rows into artifacts, under the row law.
 
-    The bits of an artifact depend on its row alone. Raise `law` when they change.
+    The bits of an artifact depend on its row alone. Raise `law` when they change. A
+    subject may also have `input_digests` (name to digest of every external input, part
+    of the keys), `instruction_set` (for the record) and `made_elsewhere` (its artifacts
+    existed before any registration, so that no verdict on them is confirmatory).
     """
 
     @property
@@ -223,7 +226,11 @@ class Study:
         return {
             "study": self.name,
             "question": " ".join(self.question.split()),
-            "subject": {"name": self.subject.name, "law": self.subject.law},
+            "subject": {
+                "name": self.subject.name,
+                "law": self.subject.law,
+                "inputs": dict(getattr(self.subject, "input_digests", {})),
+            },
             "measures": [
                 {
                     "name": measure.name,

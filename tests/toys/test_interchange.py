@@ -219,6 +219,9 @@ def test_a_claim_is_judged_on_imported_weights():
     (verdict,) = judge(study, store, design="full")
     assert verdict.word == "supported"
     assert verdict.parts[0].estimate == pytest.approx(1 / 16)
+    # They existed before anything was registered, so nothing can be confirmed on them.
+    assert verdict.standing == "exploratory"
+    assert "made elsewhere" in verdict.reasons[0]
     stored = store.artifact(str(results["key"][3])).arrays["W"]
     assert stored.tobytes() in {one.tobytes() for one in (*full, *(full / 2))}
 

@@ -31,7 +31,8 @@ def judge(
 
     A verdict is `interim` while rows of the look that is due are missing,
     `confirmatory` if the study's registration stands in the registry before every row
-    that the claim uses, and `exploratory` otherwise. The design's share of alpha is
+    that the claim uses, and `exploratory` otherwise, as it always is for weights that
+    were made elsewhere. The design's share of alpha is
     spent over looks at fixed numbers of seeds: the planned one, then half as many
     again each time. Every verdict is appended to the registry and stays there, unless
     `record` is False.
@@ -47,7 +48,12 @@ def judge(
     looks = _looks(study, design, seeds=seeds)
     number = max((look.number for look in looks.values()), default=1)
     verdicts = _judged(study, design, results, made, looks=looks, number=number)
-    standing = _Standing(results, made, registered_at=_registered_at(registry, asked))
+    standing = _Standing(
+        results,
+        made,
+        registered_at=_registered_at(registry, asked),
+        made_elsewhere=getattr(study.subject, "made_elsewhere", False),
+    )
     verdicts = tuple(standing.settled(verdict) for verdict in verdicts)
     if record:
         for verdict in verdicts:
@@ -111,9 +117,10 @@ class _Standing:
     results: Results
     made: np.ndarray
     registered_at: int | None
+    made_elsewhere: bool
 
     def settled(self, verdict: Verdict) -> Verdict:
-        """The verdict with its standing, and a reason where machines are mixed."""
+        """The verdict with its standing, and a note where its rows need one."""
         used = self._rows_used(verdict.claim)
         there = used & self.made
         sets = self.results.taken(np.flatnonzero(there)).instruction_sets
@@ -125,6 +132,11 @@ class _Standing:
             )
         if verdict.seeds < verdict.planned or (used & ~self.made).any():
             return replace(verdict, standing="interim", reasons=reasons)
+        if self.made_elsewhere:
+            reasons += (
+                "its models were made elsewhere, before anything was registered here",
+            )
+            return replace(verdict, standing="exploratory", reasons=reasons)
         positions = self.results["registry_position"][there]
         before = self.registered_at is not None and all(
             self.registered_at < position for position in positions

@@ -57,6 +57,7 @@ class ImportedWeights:
     artifacts: Sequence[Artifact]
     name: str = "weights"
     law: int = 1
+    made_elsewhere: bool = True
 
     @property
     def factors(self) -> Sequence[Factor]:

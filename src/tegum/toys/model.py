@@ -336,7 +336,8 @@ def checkpoint_steps(steps: int, count: int) -> Int[ndarray, " checkpoint"]:
     """After which steps weights are kept: `count` of them, evenly up to the last."""
     if count == 0:
         return np.zeros(0, dtype=np.int64)
-    return np.unique(np.round(np.linspace(0.0, steps, count + 1)[1:])).astype(np.int64)
+    whole = np.arange(1, count + 1, dtype=np.int64)
+    return np.unique(-(-steps * whole // count))
 
 
 __all__ = [
