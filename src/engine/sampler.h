@@ -89,11 +89,6 @@ struct Sampler {
         events.samples = smaller(block_samples, batch - events.first_sample);
         const int64_t entries = events.samples * n;
         const vf farthest = splat((float)(2 * block_entries));
-        // Copies: a store could change them for all the compiler knows.
-        int32_t *sample = events.sample, *feature = events.feature, *slot = events.slot;
-        float *x = events.x, *more = events.more;
-        const float inverse_log = this->inverse_log, inverse_n = this->inverse_n;
-        const int32_t n = this->n;
         vi last = splat(-1);  // the last entry reached, in every lane
         int64_t count = 0;
         vi previous = splat(-1), slots = splat(-1);
@@ -107,13 +102,13 @@ struct Sampler {
             for (int v = 0; v < NV; ++v) {
                 const vi entry = prefix_sum<1>(skip[v]) + last;
                 const vi s = to_int((to_float(entry) + 0.5f) * inverse_n);
-                store(sample + count + v * L, s);
-                store(feature + count + v * L, entry - s * n);
-                store(x + count + v * L, to_float((vi)(r.next(v) >> 8)) * 0x1p-24f);
+                store(events.sample + count + v * L, s);
+                store(events.feature + count + v * L, entry - s * n);
+                store(events.x + count + v * L, to_float((vi)(r.next(v) >> 8)) * 0x1p-24f);
                 const vi same = s == shift_in(previous, s);
                 slots = broadcast_last(slots) + prefix_sum<1>(same + 1);
-                store(slot + count + v * L, slots);
-                store(more + count + v * L, to_float(-same));
+                store(events.slot + count + v * L, slots);
+                store(events.more + count + v * L, to_float(-same));
                 previous = s;
                 last = broadcast_last(entry);
                 // Behind the end of the block nothing may overflow.
