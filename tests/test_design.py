@@ -59,6 +59,23 @@ def test_where_filters_by_value_and_by_list():
     assert len(design.where(rate=[0.0, 0.5], n_hidden=3)) == 2
 
 
+def test_levels_are_compared_to_12_digits_and_none_is_dropped_in_silence():
+    design = grid(rate=np.linspace(0.0, 0.7, 8), n_hidden=2)
+    assert len(design.where(rate=[0.1, 0.2, 0.3])) == 3
+    assert len(design.where(rate=np.array([0, 0.3]), n_hidden=2.0)) == 2
+    with pytest.raises(
+        ValueError, match=r"rate 0\.15, 0\.25; its levels are 0\.0, 0\.1"
+    ):
+        design.where(rate=[0.1, 0.15, 0.25])
+
+
+def test_a_tuple_where_levels_are_meant_says_so():
+    with pytest.raises(ValueError, match="a tuple is one value: a list holds levels"):
+        grid(rate=[0.0, 0.5]).where(rate=(0.0, 0.5))
+    site = grid(site=[(0.0, 0.5), (0.5, 0.0)])
+    assert len(site.where(site=(0.5, 0))) == 1
+
+
 def test_the_union_keeps_a_shared_row_once():
     assert len(grid(rate=[0.0, 0.5]) | grid(rate=[0.5, 0.7])) == 3
 
@@ -80,6 +97,11 @@ def test_rows_are_read_only():
         (lambda: grid(rate=[0.1, 0.1]), "rows 0 and 1.*equal"),
         (lambda: grid(rate=0.0).where(rat=0.0), "did you mean rate"),
         (lambda: grid(rate=0.0).where(rate=0.3), "levels are.*0.0"),
+        (lambda: grid(rate=0.0).where(rate=[]), "rate an empty list"),
+        (
+            lambda: (grid(a=0, b=1) | grid(a=1, b=0)).where(a=1, b=1),
+            "no row of the design has .*together",
+        ),
         (lambda: grid(rate=0.0).levels("raet"), "did you mean rate"),
     ],
 )

@@ -19,6 +19,9 @@ Row = Mapping[str, Any]
 REQUIRED = object()
 """The default of a factor that every row must state."""
 
+LEVELS_SHOWN = 12
+"""How many levels of a factor an error names."""
+
 
 @dataclass(frozen=True)
 class Factor:
@@ -125,26 +128,25 @@ class Design:
     def where(self, **conditions: Any) -> Design:
         """The rows whose factors equal the given values, or are among a given list.
 
+        Numbers are compared to 12 significant digits.
+
         Raises:
-            ValueError: an unknown factor, or no row left.
+            ValueError: an unknown factor, a level that no row has, or levels that no
+                row has together.
         """
-        for factor in conditions:
-            self._require(factor)
-        wanted = {
-            factor: [frozen_value(v) for v in value]
-            if isinstance(value, list | range)
-            else [frozen_value(value)]
+        asked = {
+            factor: levels_asked(factor, value, levels=self.levels(factor))
             for factor, value in conditions.items()
         }
         kept = tuple(
             row
             for row in self.rows
-            if all(f in row and row[f] in values for f, values in wanted.items())
+            if all(f in row and row[f] in levels for f, levels in asked.items())
         )
         if not kept:
-            present = {f: list(self.levels(f))[:12] for f in conditions}
             raise ValueError(
-                f"no row of the design has {conditions}; its levels are {present}"
+                f"no row of the design has {conditions} together; ask for levels that "
+                "stand in one row"
             )
         return Design(kept)
 
@@ -275,6 +277,51 @@ def holds_levels(value: Any) -> bool:
     """Whether a value is a list, range or array of levels; a tuple is one value."""
     listed = isinstance(value, list | range)
     return listed or (isinstance(value, np.ndarray) and value.ndim > 0)
+
+
+def canonical(value: Any) -> Any:
+    """A value as it is compared: floats to 12 significant digits, NaN as None.
+
+    `0.1 + 0.2` and `0.3` are one level; so are `0` and `0.0`.
+    """
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, list | tuple | np.ndarray):
+        return tuple(canonical(v) for v in value)
+    if isinstance(value, float):
+        return None if math.isnan(value) else float(f"{value:.12g}")
+    return value
+
+
+def levels_asked(
+    factor: str, value: Any, *, levels: Iterable[Value]
+) -> frozenset[Value]:
+    """Those of a factor's levels that a condition names, floats to 12 digits.
+
+    A list, range or array names several; a tuple is one value.
+
+    >>> sorted(levels_asked("rate", [0.3, 0], levels=[0.0, 0.1, 0.1 + 0.2]))
+    [0.0, 0.30000000000000004]
+
+    Raises:
+        ValueError: a level that is not there, with those that are.
+    """
+    there: dict[Any, list[Value]] = {}
+    for level in levels:
+        there.setdefault(canonical(level), []).append(level)
+    asked = [canonical(v) for v in (value if holds_levels(value) else [value])]
+    absent = [v for v in asked if v not in there]
+    if absent or not asked:
+        shown = ", ".join(str(v) for v in absent) or "an empty list"
+        known = ", ".join(str(v) for v in list(there)[:LEVELS_SHOWN])
+        more = ", ..." if len(there) > LEVELS_SHOWN else ""
+        remedy = ""
+        if any(isinstance(v, tuple) and all(x in there for x in v) for v in absent):
+            remedy = "; a tuple is one value: a list holds levels"
+        raise ValueError(
+            f"no row has {factor} {shown}; its levels are {known}{more}{remedy}"
+        )
+    return frozenset(level for v in asked for level in there[v])
 
 
 def check_rows(rows: Iterable[Row], check: Callable[[Row], Any]) -> None:

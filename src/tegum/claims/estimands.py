@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Literal
 
-import numpy as np
-
 from tegum.claims.regions import Region, jsonable
-from tegum.design import Value, frozen_value, levels_of
+from tegum.design import Value, canonical, frozen_value, levels_of
 
 Kind = Literal["paired_difference", "paired_ratio", "level", "slope", "proportion"]
 UNIT = "seed"
@@ -187,20 +184,6 @@ def adjacent_differences(
         )
         for before, after in itertools.pairwise(ordered)
     )
-
-
-def canonical(value: Any) -> Any:
-    """A value as it is compared: floats to 12 significant digits, NaN as None.
-
-    `0.1 + 0.2` and `0.3` are one level; so are `0` and `0.0`.
-    """
-    if isinstance(value, np.generic):
-        value = value.item()
-    if isinstance(value, list | tuple | np.ndarray):
-        return tuple(canonical(v) for v in value)
-    if isinstance(value, float):
-        return None if math.isnan(value) else float(f"{value:.12g}")
-    return value
 
 
 def conditions_in_words(conditions: Mapping[str, Any]) -> str:

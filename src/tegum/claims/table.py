@@ -11,8 +11,8 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 from numpy import ndarray
 
-from tegum.claims.estimands import UNIT, Estimand, canonical, conditions_in_words
-from tegum.design import Design, Value, frozen_value, unknown
+from tegum.claims.estimands import UNIT, Estimand, conditions_in_words
+from tegum.design import Design, Value, canonical, frozen_value, unknown
 
 Cell = Mapping[str, Value]
 """What a cell of the design fixes: one value for each named factor."""
