@@ -5,6 +5,7 @@ import pytest
 from scipy.optimize import minimize
 
 from tegum.measures.geometry import (
+    avoidable_interference,
     dimensionality_sum_per_hidden,
     dimensions_per_feature,
     effective_norm_squared,
@@ -193,6 +194,16 @@ def test_no_packing_of_the_same_norms_beats_the_least(seed):
     best = min((minimize(interference, start) for start in starts), key=lambda r: r.fun)
     assert packing_excess(packed(starts[0])) > 1e-2
     assert packing_excess(packed(best.x)) == pytest.approx(0, abs=1e-5)
+
+
+def test_what_could_be_avoided_is_a_share_of_what_is_there():
+    # Two pairs of equal features in four dimensions could all be orthogonal: all of it.
+    assert avoidable_interference(np.eye(4)[:, [0, 0, 1, 1]]) == pytest.approx(1)
+    # Four equal features in one dimension have no choice: none of it.
+    assert avoidable_interference(np.ones((1, 4))) == pytest.approx(0, abs=1e-14)
+    # A tight frame is packed best; an orthogonal set has nothing to avoid.
+    assert avoidable_interference(POLYTOPES["pentagon"]) == pytest.approx(0, abs=1e-14)
+    assert np.isnan(avoidable_interference(np.eye(3)))
 
 
 def test_a_dropped_feature_is_not_represented_and_harms_no_one():

@@ -97,6 +97,10 @@ def packing_excess(W):
     return divide(total(W) - least, moment(W, 2))
 
 
+def avoidable(W):
+    return divide(packing_excess(W), relative(W)) if relative(W) > 1e-12 else math.nan
+
+
 def dimensionality(W):
     return [
         0.0
@@ -134,6 +138,7 @@ REFERENCE = {
     "relative_interference": relative,
     "welch_excess": welch_excess,
     "packing_excess": packing_excess,
+    "avoidable_interference": avoidable,
     "overlap": overlap,
     "mean_overlap": lambda W: mean(overlap_among(W, living(W))),
     "overlap_excess": lambda W: excess_among(W, living(W)),

@@ -15,6 +15,7 @@ from tegum.measures.facts import Measure
 from tegum.measures.frame import Frame
 from tegum.measures.geometry_facts import GEOMETRY_FACTS
 from tegum.measures.interference import (
+    avoidable_interference,
     effective_norm_squared,
     feature_norms,
     interference_matrix,
@@ -54,6 +55,7 @@ NUMBERS = (
     "relative_interference",
     "welch_excess",
     "packing_excess",
+    "avoidable_interference",
     "mean_superposition",
     "mean_overlap",
     "features_represented",
@@ -89,6 +91,7 @@ def numbers_of(
         "relative_interference": relative_interference(frame),
         "welch_excess": welch_excess(frame),
         "packing_excess": packing_excess(frame),
+        "avoidable_interference": avoidable_interference(frame),
         "mean_superposition": mean_superposition(frame),
         "mean_overlap": mean_overlap(frame),
         "features_represented": features_represented(frame, **share),
@@ -131,6 +134,7 @@ GEOMETRY = Measure(
 __all__ = [
     "GEOMETRY",
     "Frame",
+    "avoidable_interference",
     "dimensionality_sum_per_hidden",
     "dimensions_per_feature",
     "effective_norm_squared",

@@ -185,6 +185,16 @@ GEOMETRY_FACTS: tuple[Fact, ...] = (
         undefined_when=NO_WEIGHTS,
     ),
     _fact(
+        interference.avoidable_interference,
+        "which share of total interference the best packing of the same norms avoids",
+        "(T - T_least(s, m)) / T, T = total interference, s_i = |W_i|^2",
+        NONE,
+        CASAZZA,
+        changed_by={SCALE_ONE, TURN_ONE, IDLE_UNIT},
+        range=(0.0, 1.0),
+        undefined_when=f"no feature interferes, {NO_WEIGHTS}",
+    ),
+    _fact(
         interference.overlap,
         "how much each feature's direction is shared, strong or faint all the same",
         "sum_{j != i} cos^2(W_i, W_j)",

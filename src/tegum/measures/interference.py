@@ -281,6 +281,30 @@ def packing_excess(
     return np.maximum(ratio(excess, (s**2).sum(axis=-1)), 0.0)
 
 
+def avoidable_interference(
+    W: Float[ndarray, "*batch hidden feature"] | Frame,
+) -> PerModel:
+    """Which share of total interference the best packing of the same norms avoids.
+
+    `(T - T_least) / T = packing_excess / relative_interference`. Dimensionless, in
+    `[0, 1]`, scale-free. 0: features of these norms can not be packed better; 1: they
+    could all be orthogonal. Directions alone count, not that a ReLU forgives negative
+    overlaps. NaN where nothing interferes (relatively, below 1e-12), and where W = 0.
+
+    Source: Casazza et al. 2006, as for `packing_excess`.
+
+    Three unit features in two dimensions, two of them alike: `T = 2`, a triangle has
+    `9/2 - 3 = 3/2`, so a quarter could be avoided.
+
+    >>> share = avoidable_interference(np.array([[1.0, 1.0, 0.0], [0.0, 0.0, 1.0]]))
+    >>> round(float(share), 12)
+    0.25
+    """
+    frame = Frame.of(W)
+    relative = relative_interference(frame)
+    return ratio(packing_excess(frame), np.where(relative < 1e-12, 0.0, relative))
+
+
 def _least_interference(s: Float[ndarray, "*batch feature"], n_hidden: int) -> PerModel:
     ordered = -np.sort(-s, axis=-1)
     missing = max(0, n_hidden - s.shape[-1])
