@@ -1,6 +1,5 @@
 """The pages that people type from: every Python block runs, every command is named."""
 
-import os
 import re
 from pathlib import Path
 
@@ -49,12 +48,3 @@ def test_every_command_has_help_and_is_named_in_the_tour():
         name = command.name or command.callback.__name__
         assert command.callback.__doc__
         assert re.search(rf"\b{name}\b", tour), f"the tour does not name {name}"
-
-
-def test_nothing_of_a_workplace_is_named():
-    words = [os.sep.join(["", "work", ""]), ".lib" + "rary"]
-    for path in ROOT.rglob("*.md"):
-        if ".venv" in path.parts or "build" in path.parts:
-            continue
-        text = path.read_text()
-        assert not any(word in text for word in words), path

@@ -55,7 +55,7 @@ def test_control_c_carries_the_finished_models():
         engine.train([*QUICK, *ENDLESS], workers=3, **QUIET)
     assert time.perf_counter() - start < 1.4
     assert isinstance(caught.value, KeyboardInterrupt)
-    kept = caught.value.artifacts
+    kept = caught.value.finished
     assert kept[2:] == [None, None]
     assert [bits(a) for a in kept[:2]] == [bits(a) for a in train(QUICK)]
 

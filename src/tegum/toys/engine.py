@@ -35,15 +35,15 @@ Kernel = Literal["dense", "compact", "gram"]
 
 
 class Interrupted(KeyboardInterrupt):
-    """Ctrl-C while rows were trained; `artifacts` holds what was finished.
+    """Ctrl-C while rows were trained; `finished` holds what was done by then.
 
     One entry for each row, None where it was cut short, as `train` returns it.
     """
 
-    def __init__(self, artifacts: list[Artifact | None]) -> None:
+    def __init__(self, finished: list[Artifact | None]) -> None:
         """Keep what was finished."""
         super().__init__("training was interrupted; finished models are kept")
-        self.artifacts = artifacts
+        self.finished = finished
 
 
 @dataclass(frozen=True)
