@@ -16,7 +16,7 @@ from tegum.theory.decomposition import Crowd, contributions, crowd
 
 PARTS = (
     ("smaller_norms", "smaller norms", PALETTE[0], ""),
-    ("fewer_features", "fewer features", PALETTE[5], "/"),
+    ("fewer_features", "fewer (effective) features", PALETTE[5], "/"),
     ("packing", "packing", PALETTE[2], "x"),
 )
 INTERVAL = PALETTE[1]
@@ -26,36 +26,72 @@ RATE = 0.5
 def interference_taken_apart(
     results: Results, verdicts: Sequence[Verdict]
 ) -> go.Figure:
-    """Left: what dropout at rate 0.5 takes from total interference, by the way taken.
+    """What dropout at rate 0.5 does to interference, by the way, and the exception.
 
-    Each bar is a cell of data; its parts are medians over seeds, in per cent of the
-    interference without dropout; the diamond is their sum's estimate with the interval
-    of the verdict. Right: the exception, interference against the dropout rate.
+    Left: each bar is a cell of data; its parts are in per cent of the interference
+    without dropout; the diamond is their sum's estimate with the
+    interval of the verdict. Middle: how much of what interference there is the best
+    packing would avoid, without dropout and with it. Right: the exception.
     """
     figure = make_subplots(
         rows=1,
-        cols=2,
-        column_widths=[0.62, 0.38],
-        horizontal_spacing=0.14,
+        cols=3,
+        column_widths=[0.46, 0.22, 0.32],
+        horizontal_spacing=0.085,
         subplot_titles=(
             f"Total interference, dropout {RATE:g}",
+            "Loosely packed",
             "The exception (S = 0, decaying)",
         ),
     )
     small = results.where(n_features=20, optimiser="adamw", steps=10_000)
     falls = [v for v in verdicts if v.claim.name == "interference-falls"]
-    for verdict in falls:
-        for part in reversed(verdict.parts):
-            _add_cell(figure, small, part)
+    for part in reversed([part for verdict in falls for part in verdict.parts]):
+        _add_cell(figure, small, part)
+        _add_packing(figure, small, part)
     _add_exception(figure, small)
     figure.update_layout(barmode="relative", bargap=0.35)
-    figure.update_xaxes(title_text="change, per cent of that without dropout", col=1)
-    figure.update_xaxes(title_text="dropout rate", col=2)
-    figure.update_yaxes(title_text="total interference", rangemode="tozero", col=2)
+    figure.update_xaxes(title_text="change, % of that without dropout", col=1)
+    figure.update_xaxes(title_text="avoidable, % of what there is", col=2)
+    figure.update_xaxes(title_text="dropout rate", col=3)
+    figure.update_yaxes(title_text="total interference", rangemode="tozero", col=3)
     style(figure, height=520)
     figure.update_xaxes(zeroline=True, zerolinecolor=GREY, col=1)
+    figure.update_xaxes(range=[-1, None], col=2)
+    figure.update_yaxes(showticklabels=False, ticks="", col=2)
     figure.update_layout(margin={"l": 130})
     return figure
+
+
+def _add_packing(figure: go.Figure, results: Results, part: Any) -> None:
+    where = {name: levels[0] for name, levels in part.estimand.where.items()}
+    cell = results.where(**where)
+    shares = [
+        100.0 * float(np.nanmedian(cell.where(rate=rate)["avoidable_interference"]))
+        for rate in (0.0, RATE)
+    ]
+    first = not any(trace.legendgroup == "share" for trace in figure.data)
+    name = _cell_name(where)
+    figure.add_trace(
+        go.Scatter(
+            x=shares,
+            y=[name, name],
+            mode="lines+markers",
+            line={"color": PALETTE[2], "width": 2},
+            marker={
+                "symbol": ["circle-open", "circle"],
+                "size": 9,
+                "color": PALETTE[2],
+                "line": {"width": 2, "color": PALETTE[2]},
+            },
+            name="avoidable: without (ring) and with dropout (dot)",
+            legendgroup="share",
+            showlegend=first,
+            hovertemplate=f"{name}<br>avoidable: %{{x:.1f}} %<extra></extra>",
+        ),
+        row=1,
+        col=2,
+    )
 
 
 def _add_cell(figure: go.Figure, results: Results, part: Any) -> None:
@@ -115,14 +151,21 @@ def _add_cell(figure: go.Figure, results: Results, part: Any) -> None:
 
 
 def _contributions(results: Results) -> dict[str, float]:
-    """Medians over seeds of what each part adds, in per cent of T without dropout."""
+    """What each part adds, in per cent of T without dropout.
+
+    The mean over the middle half of the seeds, by their whole change: near the median,
+    and the parts sum to the whole.
+    """
     without, with_dropout = results.where(rate=0.0), results.where(rate=RATE)
     shared = sorted(set(without["seed"]) & set(with_dropout["seed"]))
     before, total = _crowd(without, shared)
-    after, _ = _crowd(with_dropout, shared)
+    after, total_after = _crowd(with_dropout, shared)
     found = contributions(before, after)
+    change = (total_after - total) / total
+    low, high = np.nanquantile(change, [0.25, 0.75])
+    middle = (low <= change) & (change <= high)
     return {
-        name: float(100.0 * np.nanmedian(getattr(found, name) / total))
+        name: float(100.0 * np.mean((getattr(found, name) / total)[middle]))
         for name, *_ in PARTS
     }
 
@@ -153,7 +196,7 @@ def _add_exception(figure: go.Figure, results: Results) -> None:
     colour = PALETTE[3]
     low = [float(np.nanquantile(v, 0.1)) for v in values]
     high = [float(np.nanquantile(v, 0.9)) for v in values]
-    figure.add_trace(band(rates, low, high, colour=colour), row=1, col=2)
+    figure.add_trace(band(rates, low, high, colour=colour), row=1, col=3)
     figure.add_trace(
         go.Scatter(
             x=rates,
@@ -164,7 +207,7 @@ def _add_exception(figure: go.Figure, results: Results) -> None:
             hovertemplate="rate %{x}: %{y:.4f}<extra></extra>",
         ),
         row=1,
-        col=2,
+        col=3,
     )
 
 
