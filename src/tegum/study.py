@@ -4,12 +4,23 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, Protocol, runtime_checkable
 
 from tegum.arrays import Artifact
 from tegum.claims import Claim, Table, check_claim, planned_seeds
+from tegum.claims.check import check_facts
+from tegum.claims.given import (
+    is_number,
+    require_name,
+    require_once,
+    several,
+    whole_numbers,
+)
+from tegum.claims.regions import plain
 from tegum.design import Design, Factor, Row, unknown
 from tegum.measures.facts import Measure
 
@@ -75,26 +86,41 @@ class Subject(Protocol):
 class Convergence:
     """The limit that every arm of a claim must pass before it is judged.
 
-    An arm passes when, in the median over its seeds, `number` is at most `limit`.
+    An arm passes when, in the median over its seeds, `number` lies within `limit` of 0
+    on either side: a loss that rises has settled no more than one that still falls.
+
+    Raises:
+        ValueError: a limit that is no finite number above 0.
     """
 
     number: str
     limit: float
+
+    def __post_init__(self) -> None:
+        """Refuse a limit that nothing or everything would pass."""
+        if not is_number(self.limit) or not 0.0 < self.limit < math.inf:
+            raise ValueError(
+                f"the limit of convergence is {self.limit!r}; it must be a finite "
+                "number above 0; 0.01 is usual for loss_fall_last_tenth"
+            )
 
 
 @dataclass(frozen=True)
 class Study:
     """A question put so that it can be answered, and said before it is.
 
-    `designs` maps `demo`, `default` and `full` to designs, each holding the one before
-    it. The number of seeds that a design holds is the number planned. `alpha` bounds
-    P(any wrong supported or refuted) over the whole study; it is shared equally by the
-    designs. `pilot_seeds` were looked at before the claims were fixed.
+    `designs` maps `demo`, `default` and `full` (or other names) to designs, each
+    holding the one before it. The number of seeds that a design holds is the number
+    planned. `alpha` bounds P(any wrong supported or refuted) over the whole study; it
+    is shared equally by the designs. `pilot_seeds` were looked at before the claims
+    were fixed.
 
     Raises:
-        ValueError: no design, no measure, a design that drops rows of the one before
-            it, a pilot seed in a design, or a claim about a factor or a number that
-            the study lacks.
+        ValueError: a name that can not name a file, no design, no measure, a design
+            that drops rows of the one before it, a pilot seed in a design, two claims
+            or measures of one name, a claim about a design, factor or number that the
+            study lacks, a limit of convergence on such a number, or an argument of
+            another kind than it must be.
     """
 
     name: str
@@ -118,19 +144,41 @@ class Study:
 
     def __post_init__(self) -> None:
         """Check what can be checked before anything is trained."""
-        if not self.designs:
-            raise ValueError(f"the study `{self.name}` has no design; give it one")
+        require_name(self.name, of="study")
+        if not is_number(self.alpha) or not 0.0 < self.alpha < 1.0:
+            raise ValueError(
+                f"`alpha` is {self.alpha!r}; it must be a number strictly between 0 "
+                "and 1; it is the chance of any wrong verdict, 0.05 is usual"
+            )
+        _require_subject(self.subject)
+        for name, kind in (("measures", Measure), ("claims", Claim)):
+            object.__setattr__(self, name, several(name, getattr(self, name), kind))
+        object.__setattr__(
+            self, "pilot_seeds", whole_numbers("pilot_seeds", self.pilot_seeds)
+        )
+        object.__setattr__(self, "designs", _designs(self.name, self.designs))
+        self._check_measures()
+        self._check_designs()
+        self._check_claims()
+
+    def _check_measures(self) -> None:
         if not self.measures:
             raise ValueError(f"the study `{self.name}` has no measure; give it one")
-        if not 0.0 < self.alpha < 1.0:
+        for measure in self.measures:
+            require_name(measure.name, of="measure")
+            check_facts(measure)
+        require_once((measure.name for measure in self.measures), what="measures")
+        require_once(self.numbers, what="numbers of the measures")
+        factors = {factor.name for factor in self.subject.factors}
+        both = sorted(factors & set(self.numbers))
+        if both:
             raise ValueError(
-                f"`alpha` is {self.alpha}; it must lie strictly between 0 and 1; it "
-                "is the chance of any wrong verdict, 0.05 is usual"
+                f"a number called `{both[0]}` would share its name with a factor; "
+                "rename the number"
             )
-        self._check_designs()
-        for claim in self.claims:
-            for design in self.designs_of(claim):
-                check_claim(claim, self._table(design), self.ranges)
+        if self.convergence is not None and self.convergence.number not in self.numbers:
+            text = unknown(self.convergence.number, self.numbers, what="number")
+            raise ValueError(f"the limit of convergence: {text}")
 
     def _check_designs(self) -> None:
         pilots = set(self.pilot_seeds)
@@ -154,20 +202,23 @@ class Study:
                 )
             earlier = self.completed(name).rows
 
+    def _check_claims(self) -> None:
+        require_once((claim.name for claim in self.claims), what="claims")
+        for claim in self.claims:
+            for design in claim.designs or ():
+                if design not in self.designs:
+                    raise ValueError(
+                        f"the claim `{claim.name}`: "
+                        f"{unknown(design, self.designs, what='design')}; without "
+                        "`designs=` it is judged in all of them"
+                    )
+            for design in self.designs_of(claim):
+                check_claim(claim, self._table(design), self.ranges)
+
     @property
     def numbers(self) -> tuple[str, ...]:
-        """Every number that the measures declare.
-
-        Raises:
-            ValueError: two measures declare the same name.
-        """
-        names = [number for measure in self.measures for number in measure.numbers]
-        twice = sorted({name for name in names if names.count(name) > 1})
-        if twice:
-            raise ValueError(
-                f"two measures declare the number {', '.join(twice)}; rename one"
-            )
-        return tuple(names)
+        """Every number that the measures declare."""
+        return tuple(n for measure in self.measures for n in measure.numbers)
 
     @property
     def ranges(self) -> dict[str, tuple[float, float]]:
@@ -187,17 +238,26 @@ class Study:
         if design not in self.designs:
             raise ValueError(unknown(design, self.designs, what="design"))
         if design not in self._completed:
-            rows = self.subject.complete(self.designs[design])
-            self._completed[design] = Design(tuple(rows))
+            given = self.designs[design]
+            rows = tuple(self.subject.complete(given))
+            if len(rows) != len(given):
+                raise ValueError(
+                    f"the subject `{self.subject.name}` completed {len(given)} rows of "
+                    f"the design `{design}` to {len(rows)}; `complete` must return one "
+                    "for each, in order, or raise a ValueError"
+                )
+            self._completed[design] = Design(rows)
         return self._completed[design]
 
     def designs_of(self, claim: Claim) -> tuple[str, ...]:
         """The designs in which a claim is judged."""
+        if claim.designs is None:
+            return tuple(self.designs)
         return tuple(name for name in self.designs if name in claim.designs)
 
     def claims_of(self, design: str) -> tuple[Claim, ...]:
         """The claims judged in a design."""
-        return tuple(claim for claim in self.claims if design in claim.designs)
+        return tuple(c for c in self.claims if design in self.designs_of(c))
 
     def alpha_of(self, design: str) -> float:
         """A design's share of alpha: the designs share it equally.
@@ -222,51 +282,107 @@ class Study:
         return self._tables[design]
 
     def registration(self) -> dict[str, Any]:
-        """What is said before: everything a verdict depends on, as plain data."""
+        """What is said before: everything a verdict depends on, as plain data.
+
+        It is the same after a trip through JSON; infinite numbers are text, floats have
+        12 significant digits, and spaces and line breaks in texts count as one space.
+
+        Raises:
+            ValueError: a parameter of a measure that JSON can not hold.
+        """
+        limit = self.convergence
         return {
             "study": self.name,
             "question": " ".join(self.question.split()),
             "subject": {
                 "name": self.subject.name,
                 "law": self.subject.law,
-                "inputs": dict(getattr(self.subject, "input_digests", {})),
+                "inputs": plain(getattr(self.subject, "input_digests", {})),
             },
-            "measures": [
-                {
-                    "name": measure.name,
-                    "version": measure.version,
-                    "parameters": dict(measure.parameters),
-                }
-                for measure in self.measures
+            "measures": [_measure_record(measure) for measure in self.measures],
+            "claims": [
+                claim.to_record() | {"designs": list(self.designs_of(claim))}
+                for claim in self.claims
             ],
-            "claims": [claim.to_record() for claim in self.claims],
-            "alpha": self.alpha,
-            "convergence": None
-            if self.convergence is None
-            else {
-                "number": self.convergence.number,
-                "limit": self.convergence.limit,
-            },
+            "alpha": plain(self.alpha),
+            "convergence": limit
+            and {"number": limit.number, "limit": plain(limit.limit)},
             "planned_seeds": {name: self.planned_seeds(name) for name in self.designs},
             "designs": {name: self._design_digest(name) for name in self.designs},
             "pilot_seeds": list(self.pilot_seeds),
         }
 
     def _design_digest(self, design: str) -> str:
-        rows = sorted(_canonical(row) for row in self.completed(design))
+        rows = sorted(_json(plain(r)) for r in self.completed(design))
         return hashlib.sha256("\n".join(rows).encode()).hexdigest()
 
     def digest(self) -> str:
         """SHA-256 of the registration: two studies that say the same share it."""
-        text = _canonical(self.registration())
-        return hashlib.sha256(text.encode()).hexdigest()
+        return digest_of(self.registration())
 
 
-def _canonical(value: Any) -> str:
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), default=_plain)
+def digest_of(registration: Mapping[str, Any]) -> str:
+    """SHA-256 of what `Study.registration` returned, before or after JSON held it."""
+    return hashlib.sha256(_json(registration).encode()).hexdigest()
 
 
-def _plain(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return dict(value)
-    return list(value)
+def _json(value: Any) -> str:
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+def _measure_record(measure: Measure) -> dict[str, Any]:
+    """A measure as it is registered: ranges and resolutions decide verdicts too."""
+    try:
+        parameters = plain(measure.parameters)
+    except ValueError as error:
+        raise ValueError(
+            f"a parameter of the measure `{measure.name}`: {error}"
+        ) from None
+    return {
+        "name": measure.name,
+        "version": measure.version,
+        "parameters": parameters,
+        "numbers": {
+            number: {
+                "range": plain(measure.range_of(number)),
+                "resolution": plain(measure.resolution_of(number)),
+            }
+            for number in measure.numbers
+        },
+    }
+
+
+def _require_subject(subject: Any) -> None:
+    if isinstance(subject, type):
+        raise ValueError(
+            f"the subject is the class {subject.__name__}; give an instance, "
+            f"{subject.__name__}(...)"
+        )
+    lacking = [
+        name
+        for name in vars(Subject)
+        if not name.startswith("_") and not hasattr(subject, name)
+    ]
+    if lacking:
+        raise ValueError(
+            f"the subject {subject!r} lacks {', '.join(lacking)}; give a Subject, such "
+            "as ToyModels() or FunctionSubject(name, function)"
+        )
+
+
+def _designs(study: str, given: Any) -> Mapping[str, Design]:
+    if not isinstance(given, Mapping):
+        raise ValueError(
+            f"`designs` is of type {type(given).__name__}; give a dictionary, such as "
+            'designs={"demo": grid(..., seeds=20)}'
+        )
+    if not given:
+        raise ValueError(f"the study `{study}` has no design; give it one")
+    for name, design in given.items():
+        require_name(name, of="design")
+        if not isinstance(design, Design):
+            raise ValueError(
+                f"the design `{name}` is of type {type(design).__name__}; give a "
+                "Design: grid(...), Design.from_rows(...) or Design.from_dataframe(...)"
+            )
+    return MappingProxyType(dict(given))

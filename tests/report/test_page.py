@@ -210,7 +210,7 @@ def hostile_world():
         source=HOSTILE,
     )
     study = Study(
-        name=HOSTILE,
+        name="hostile",
         question=HOSTILE,
         subject=FunctionSubject("hostile", train, in_process=True),
         designs={"demo": grid(kind=[HOSTILE, "plain", "</style><b>"], seeds=8)},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 
 import numpy as np
@@ -10,6 +11,7 @@ from tegum.claims.claim import Claim
 from tegum.claims.estimands import Estimand, conditions_in_words
 from tegum.claims.table import Cell, Table
 from tegum.design import Design, unknown
+from tegum.measures.facts import Measure
 
 
 def check_claim(
@@ -97,6 +99,30 @@ def _check_estimand(
             f"a slope along `{estimand.factor}` needs two or more levels, and the "
             f"design has {list(used.levels)}; add levels"
         )
+
+
+def check_facts(measure: Measure) -> None:
+    """Refuse facts about numbers that a measure does not give, or that say nothing.
+
+    Raises:
+        ValueError: a range or resolution of an unknown number (with the nearest names),
+            a range whose ends are not in order, or a resolution that is not a finite
+            number above 0.
+    """
+    for what, facts in (("range", measure.ranges), ("resolution", measure.resolutions)):
+        for number in facts:
+            if number not in measure.numbers:
+                text = unknown(number, measure.numbers, what="number")
+                raise ValueError(f"a {what} of the measure `{measure.name}`: {text}")
+    for number in measure.numbers:
+        least, most = measure.range_of(number)
+        step = measure.resolution_of(number)
+        if not least <= most or not 0.0 < step < math.inf:
+            raise ValueError(
+                f"the measure `{measure.name}` declares for `{number}` the range "
+                f"[{least}, {most}] and the resolution {step}; the ends must be in "
+                "order, and the resolution a finite number above 0"
+            )
 
 
 def require_ratio(estimand: Estimand, declared: tuple[float, float] | None) -> None:

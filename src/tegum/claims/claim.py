@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from tegum.claims.estimands import Estimand
+from tegum.claims.given import one_line, several
 from tegum.claims.regions import Region, jsonable
 
 Word = Literal["supported", "refuted", "undecided"]
@@ -34,12 +35,14 @@ class Claim:
     `reason` says why the regions lie where they lie, `source` where the claim comes
     from. `rivals` make a two-sided question of a claim with one part: named regions,
     none overlapping another or the part's own (shared edges are allowed), of which the
-    verdict says which one holds. `designs` names the designs on which it is judged.
+    verdict says which one holds. `designs` names the designs on which it is judged;
+    None means every design of the study. Runs of spaces and line breaks in a text count
+    as one space.
 
     Raises:
-        ValueError: no name, no part, the same part twice, no design, or rivals that
-            have no name or the same one, that overlap, or that stand beside several
-            parts.
+        ValueError: no name, no part, the same part twice, an empty list of designs,
+            rivals that have no name or the same one, that overlap, or that stand beside
+            several parts, or an argument of another kind than it must be.
     """
 
     name: str
@@ -48,12 +51,16 @@ class Claim:
     reason: str
     source: str
     rivals: Sequence[Region] = ()
-    designs: Sequence[str] = ("demo", "default", "full")
+    designs: Sequence[str] | None = None
 
     def __post_init__(self) -> None:
         """Freeze the sequences and refuse a claim that could not be judged."""
-        for field in ("parts", "rivals", "designs"):
-            object.__setattr__(self, field, tuple(getattr(self, field)))
+        for field in ("name", "statement", "reason", "source"):
+            object.__setattr__(self, field, one_line(field, getattr(self, field)))
+        for field, kind in (("parts", Part), ("rivals", Region), ("designs", str)):
+            given = getattr(self, field)
+            if field != "designs" or given is not None:
+                object.__setattr__(self, field, several(field, given, kind))
         if not self.name:
             raise ValueError("a claim needs a name; give it a short one, such as 'C1'")
         if not self.parts:
@@ -61,10 +68,10 @@ class Claim:
                 f"the claim `{self.name}` has no part, so nothing could refute it; "
                 "give it one or more of Part(estimand, region)"
             )
-        if not self.designs:
+        if self.designs is not None and not self.designs:
             raise ValueError(
                 f"the claim `{self.name}` names no design, so it is never judged; name "
-                "one or more of demo, default, full"
+                "one or more, or leave `designs` out for all"
             )
         for position, part in enumerate(self.parts):
             if part in self.parts[:position]:
@@ -120,7 +127,7 @@ class Claim:
             "reason": self.reason,
             "source": self.source,
             "rivals": [region.to_record() for region in self.rivals],
-            "designs": list(self.designs),
+            "designs": None if self.designs is None else list(self.designs),
         }
 
 

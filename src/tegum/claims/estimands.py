@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Literal
 
-from tegum.claims.regions import Region, jsonable
+from tegum.claims.regions import Region, plain
 from tegum.design import Value, canonical, frozen_value, levels_of
 
 Kind = Literal["paired_difference", "paired_ratio", "level", "slope", "proportion"]
@@ -81,12 +81,12 @@ class Estimand:
             "kind": self.kind,
             "number": self.number,
             "where": {
-                name: [_plain(v) for v in self.where[name]]
+                name: [plain(v) for v in self.where[name]]
                 for name in sorted(self.where)
             },
             "factor": self.factor,
-            "treated": _plain(self.treated),
-            "control": _plain(self.control),
+            "treated": plain(self.treated),
+            "control": plain(self.control),
             "region": None if self.region is None else self.region.to_record(),
         }
 
@@ -222,14 +222,6 @@ def _levels(where: Mapping[str, Any]) -> dict[str, tuple[Value, ...]]:
             raise ValueError(f"where has {name}={value!r}, a level twice; drop one")
         levels[name] = found
     return levels
-
-
-def _plain(value: Value) -> Any:
-    if isinstance(value, tuple):
-        return [_plain(v) for v in value]
-    if isinstance(value, float):
-        return jsonable(value)
-    return value
 
 
 def _text(value: Any) -> str:

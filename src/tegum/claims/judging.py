@@ -14,6 +14,7 @@ from numpy import ndarray
 from tegum.claims.check import require_ratio
 from tegum.claims.claim import Claim, Part, PartVerdict, Verdict, Word
 from tegum.claims.estimands import conditions_in_words
+from tegum.claims.given import require_once
 from tegum.claims.paired import Sample, sample_of
 from tegum.claims.planning import fewest_to_decide
 from tegum.claims.table import Table
@@ -162,10 +163,7 @@ def _bench(
     also: Sequence[str],
 ) -> _Bench:
     """Index the rows and share the error among all parts."""
-    names = [claim.name for claim in claims]
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise ValueError(f"two claims are called {', '.join(twice)}; rename one")
+    require_once((claim.name for claim in claims), what="claims")
     asked = (*ranges, *also)
     if factors is None:
         factors = [name for name in columns if name not in asked]

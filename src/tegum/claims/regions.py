@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 from numpy import ndarray
 
+from tegum.claims.given import one_line
 from tegum.design import rounded
 
 
@@ -51,6 +53,7 @@ class Region:
                 "bound"
             )
         object.__setattr__(self, "intervals", tuple(joined))
+        object.__setattr__(self, "name", one_line("name", self.name))
 
     def __or__(self, other: Region) -> Region:
         """Both regions together."""
@@ -123,6 +126,28 @@ def jsonable(number: float) -> float | int | str:
     if math.isinf(number):
         return "inf" if number > 0 else "-inf"
     return rounded(number, digits=12)
+
+
+def plain(value: Any) -> Any:
+    """A value as JSON holds it, with every float as `jsonable` has it.
+
+    Raises:
+        ValueError: something that JSON can not hold.
+    """
+    if isinstance(value, np.generic):
+        value = value.item()
+    if value is None or isinstance(value, bool | int | str):
+        return value
+    if isinstance(value, float):
+        return jsonable(value)
+    if isinstance(value, Mapping):
+        return {str(name): plain(entry) for name, entry in value.items()}
+    if isinstance(value, list | tuple | range | np.ndarray):
+        return [plain(entry) for entry in value]
+    raise ValueError(
+        f"{value!r} can not be registered; it must be a number, a text, a truth value, "
+        "None, or a list or dictionary of these"
+    )
 
 
 def _in_words(low: float, high: float) -> str:
