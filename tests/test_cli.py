@@ -86,7 +86,7 @@ def test_more_seeds_train_only_the_new_ones(ran, tegum, study):
 def test_a_dry_run_trains_nothing(tegum, study, tmp_path):
     said = tegum("run", study, "--dry-run").output
     assert "24 rows, 0 already there, 24 to train" in said
-    assert not list((tmp_path / "store").glob("artifacts/*"))
+    assert not (tmp_path / "store").exists()
 
 
 def test_where_trains_a_part_of_the_design(tegum, study):
@@ -173,6 +173,42 @@ def test_a_mistake_gets_one_clear_line_and_exit_code_1(tegum, study, arguments, 
 
 def test_show_says_when_no_key_begins_so(ran, tegum):
     assert "zzzz" in tegum("show", "zzzz", code=1).stderr
+
+
+def test_list_names_the_studies_of_ones_own_that_a_store_holds(ran, tegum):
+    said = tegum("list").output
+    assert "tiny" in said
+    assert "supported  falls (confirmatory, demo, 12 seeds)" in said
+
+
+@pytest.mark.parametrize("what", ["answer", "picture"])
+def test_a_picture_or_an_answer_that_fails_costs_no_verdict(tegum, study, what):
+    failing = f"alpha=0.05, {what}=lambda *_: {{}}['gone'],"
+    Path(study).write_text(Path(study).read_text().replace("alpha=0.05,", failing))
+    done = tegum("run", study, "--quiet", code=1)
+    assert "supported" in done.output
+    assert "KeyError: 'gone'" in done.stderr
+    assert f"`{what}`" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("def broken(:\n    pass\n", "random.py:1: invalid syntax"),
+        ("import os\nundefined_name\n", "random.py:2: NameError"),
+        ("import nowhere_at_all\n", "random.py:1: ModuleNotFoundError"),
+        ("x = 1\n", "defines 0 (none)"),
+    ],
+)
+def test_a_mistake_in_a_study_file_names_its_line(tegum, tmp_path, text, says):
+    path = tmp_path / "random.py"  # called like a library on purpose
+    path.write_text(text)
+    assert says in tegum("run", str(path), code=1).stderr
+
+
+def test_where_answers_scripts_in_json(tegum, study):
+    said = json.loads(tegum("run", study, "--where", "rate=0.5", "--json").output)
+    assert said["rows"] == 12
 
 
 @pytest.mark.parametrize(

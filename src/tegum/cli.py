@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,9 +10,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from tegum.terminal import (
+    print_json,
+    print_page,
+    print_plan,
+    print_rows,
+    print_verdicts,
+    progress_bar,
+)
+
 if TYPE_CHECKING:
     from tegum.claims import Verdict
-    from tegum.execution import Plan
     from tegum.store import Store
     from tegum.study import Study
 
@@ -32,7 +39,7 @@ StudyArgument = Annotated[
 ]
 DesignOption = Annotated[str, typer.Option(help="demo, default or full.")]
 SeedsOption = Annotated[
-    int | None, typer.Option(help="Seeds 0 to N-1 in place of the planned ones.")
+    int | None, typer.Option(help="So many seeds in each cell: the planned ones first.")
 ]
 StoreOption = Annotated[
     Path,
@@ -52,16 +59,23 @@ def list_studies(
     from tegum.studies import names, study_named
 
     with _errors():
-        opened = _existing(store, missing_is_fine=True)
-        listing = []
-        for name in names():
-            study = study_named(name)
-            verdicts = last_verdicts(opened, study) if opened else []
-            listing.append(
-                {"study": name, "question": study.question, "verdicts": verdicts}
-            )
+        opened = _store(store, create=False)
+        questions = {
+            said["study"]: said["registration"]["question"]
+            for said in opened.registry()
+            if said.get("kind") == "registration"
+        }
+        questions |= {name: study_named(name).question for name in names()}
+        listing = [
+            {
+                "study": name,
+                "question": question,
+                "verdicts": last_verdicts(opened, name),
+            }
+            for name, question in sorted(questions.items())
+        ]
     if as_json:
-        _print_json(listing)
+        print_json(listing)
         return
     for entry in listing:
         typer.echo(f"{entry['study']}\n    {' '.join(entry['question'].split())}")
@@ -105,15 +119,15 @@ def run(
     with _errors():
         asked = _study(study)
         conditions = _conditions(where or [])
-        opened = _store(store)
+        opened = _store(store, create=not dry_run)
         planned = plan(
             asked, opened, design=design, seeds=seeds, where=conditions, workers=workers
         )
         if dry_run or not (quiet or as_json):
-            _print_plan(asked, design, planned, as_json=as_json)
+            print_plan(asked, design, planned, as_json=as_json)
         if dry_run:
             return
-        with _progress(quiet=quiet or as_json) as progress:
+        with progress_bar(quiet=quiet or as_json) as progress:
             results = execute(
                 asked,
                 opened,
@@ -126,13 +140,14 @@ def run(
         for problem in results.problems:
             typer.echo(f"tegum: {problem}", err=True)
         if conditions:
-            typer.echo(f"{len(results)} rows are in the store; claims need all cells.")
-            raise typer.Exit(INCOMPLETE if results.problems else 0)
-        verdicts = judge(asked, opened, design=design, seeds=seeds)
-        page = _page(asked, opened, design, seeds, verdicts, results=results)
-        _show_verdicts(asked, verdicts, page, as_json=as_json)
-        if open_page:
-            typer.launch(page.as_uri())
+            print_rows(asked, len(results), as_json=as_json)
+        else:
+            verdicts = judge(asked, opened, design=design, seeds=seeds)
+            print_verdicts(asked, verdicts, as_json=as_json)
+            page = _page(asked, opened, design, seeds, verdicts, results=results)
+            print_page(page, as_json=as_json)
+            if open_page:
+                typer.launch(page.as_uri())
         if results.problems:
             raise typer.Exit(INCOMPLETE)
 
@@ -152,7 +167,7 @@ def judge(
         asked = _study(study)
         opened = _existing(store)
         verdicts = judge_study(asked, opened, design=design, seeds=seeds)
-    _show_verdicts(asked, verdicts, None, as_json=as_json)
+    print_verdicts(asked, verdicts, as_json=as_json)
 
 
 @app.command()
@@ -191,7 +206,7 @@ def show(
     with _errors():
         described = describe(_existing(store), key)
     if as_json:
-        _print_json(described)
+        print_json(described)
         return
     for heading, entries in described.items():
         typer.echo(heading)
@@ -236,20 +251,18 @@ def _study(name: str) -> Study:
     return study_from_file(Path(name)) if is_path else study_named(name)
 
 
-def _store(path: Path) -> Store:
+def _store(path: Path, *, create: bool) -> Store:
     from tegum.store import Store
 
-    return Store.open(path)
+    if create or path.exists():
+        return Store.open(path)
+    return Store.in_memory()
 
 
-def _existing(path: Path, *, missing_is_fine: bool = False) -> Any:
-    if not path.exists():
-        if missing_is_fine:
-            return None
-        raise ValueError(
-            f"there is no store at {path}; run a study first, or give --store"
-        )
-    return _store(path)
+def _existing(path: Path) -> Store:
+    from tegum.store import Store
+
+    return Store.open(path, create=False)
 
 
 def _conditions(texts: list[str]) -> dict[str, Any]:
@@ -288,117 +301,16 @@ def _page(
         results = load(study, store, design=design, seeds=seeds)
     folder = store.path or Path()
     path = output or folder / "reports" / f"{study.name}-{design}.html"
-    return render(
-        study, results, verdicts, store=store, path=path.resolve(), design=design
-    )
-
-
-def _print_plan(study: Study, design: str, planned: Plan, *, as_json: bool) -> None:
-    if as_json:
-        _print_json({"study": study.name, "design": design, **planned.to_record()})
-        return
-    typer.echo(
-        f"{study.name}, {design}: {planned.rows} rows, {planned.present} already "
-        f"there, {planned.missing} to train; about {_duration(planned.wall_seconds)}"
-    )
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    if seconds < 5400:
-        return f"{seconds / 60:.0f} min"
-    return f"{seconds / 3600:.1f} h"
-
-
-def _show_verdicts(
-    study: Study, verdicts: tuple[Verdict, ...], page: Path | None, *, as_json: bool
-) -> None:
-    if as_json:
-        _print_json(
-            {
-                "study": study.name,
-                "verdicts": [verdict.to_record() for verdict in verdicts],
-                "report": str(page) if page else None,
-            }
+    try:
+        return render(
+            study, results, verdicts, store=store, path=path.resolve(), design=design
         )
-        return
-    from rich import box
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.table import Table
-
-    console = Console()
-    console.print(f"\n[bold]{escape(' '.join(study.question.split()))}[/bold]")
-    if study.answer is not None:
-        console.print(study.answer(verdicts), highlight=False)
-    table = Table(box=box.SIMPLE, pad_edge=False)
-    for heading in ("verdict", "claim", "standing", "seeds"):
-        table.add_column(heading, overflow="fold")
-    colours = {"supported": "green", "refuted": "red", "undecided": "yellow"}
-    for verdict in verdicts:
-        details = "".join(f"\n{escape(line)}" for line in _details(verdict))
-        table.add_row(
-            f"[{colours[verdict.word]}]{verdict.word}[/]",
-            f"{escape(verdict.claim.statement)}[dim]{details}[/dim]",
-            verdict.standing,
-            f"{verdict.seeds} of {verdict.planned}",
-        )
-    console.print(table)
-    if page:
-        console.print(f"report: {page}", soft_wrap=True, highlight=False)
-
-
-def _details(verdict: Verdict) -> list[str]:
-    """What stands behind a verdict, in a few short lines."""
-    if len(verdict.parts) == 1:
-        part = verdict.parts[0]
-        found = f"{part.estimate:.3g} [{part.low:.3g}, {part.high:.3g}]"
-        lines = [f"{found}; said: {part.region.describe()}"]
-    else:
-        words = [part.word for part in verdict.parts]
-        counts = [
-            f"{words.count(word)} {word}"
-            for word in ("supported", "refuted", "undecided")
-            if word in words
-        ]
-        lines = [f"{len(words)} parts: {', '.join(counts)}"]
-    if verdict.holds:
-        lines.append(f"holds: {verdict.holds}")
-    if verdict.seeds_needed is not None:
-        lines.append(f"about {verdict.seeds_needed} seeds would decide it")
-    return [*lines, *verdict.reasons]
-
-
-@contextmanager
-def _progress(*, quiet: bool) -> Iterator[Any]:
-    if quiet or not sys.stderr.isatty():
-        yield None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
-    with Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.completed:.0f}/{task.total:.0f}"),
-        TextColumn("{task.fields[rate]}"),
-        TimeRemainingColumn(),
-        console=Console(stderr=True),
-    ) as bar:
-        tasks: dict[str, Any] = {}
-
-        def tell(state: Any) -> None:
-            if state.phase not in tasks:
-                tasks[state.phase] = bar.add_task(state.phase, rate="")
-            bar.update(
-                tasks[state.phase],
-                total=state.total,
-                completed=state.done,
-                rate=f"{state.rate:.1f}/s",
-            )
-
-        yield tell
+    except (LookupError, TypeError, AttributeError, ValueError) as error:
+        raise ValueError(
+            f"the page of `{study.name}` could not be drawn: {type(error).__name__}: "
+            f"{error}; its rows and verdicts are in the store; mend the study's "
+            "`picture` or `answer`"
+        ) from error
 
 
 @contextmanager
@@ -417,10 +329,6 @@ def _errors() -> Iterator[None]:
     except KeyboardInterrupt:
         typer.echo("tegum: stopped; what was finished is kept", err=True)
         raise typer.Exit(INTERRUPTED) from None
-
-
-def _print_json(value: Any) -> None:
-    typer.echo(json.dumps(value, indent=2, default=str))
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import pkgutil
 import sys
+import traceback
 from pathlib import Path
 
 from tegum.design import unknown
@@ -39,16 +40,30 @@ def study_from_file(path: Path) -> Study:
     """The one study that a Python file defines; the file is run.
 
     Raises:
-        ValueError: no such file, or not exactly one study in it.
+        ValueError: no such file, a mistake in it (with its line), or not exactly one
+            study in it.
     """
     if not path.is_file():
         raise ValueError(f"there is no file {path}; give the path of a Python file")
-    spec = importlib.util.spec_from_file_location(path.stem, path)
+    # A name of its own: a file called random.py must not stand in for the library's.
+    name = f"_tegum_study_{path.stem}"
+    spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    sys.modules[path.stem] = module
-    spec.loader.exec_module(module)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except SyntaxError as error:
+        raise ValueError(f"{path}:{error.lineno}: {error.msg}") from error
+    except (NameError, ImportError, AttributeError, TypeError, LookupError) as error:
+        lines = [
+            frame.lineno
+            for frame in traceback.extract_tb(error.__traceback__)
+            if Path(frame.filename) == path
+        ]
+        where = f"{path}:{lines[-1]}" if lines else str(path)
+        raise ValueError(f"{where}: {type(error).__name__}: {error}") from error
     found = {id(v): v for v in vars(module).values() if isinstance(v, Study)}
     if len(found) != 1:
         listed = ", ".join(study.name for study in found.values()) or "none"

@@ -1,0 +1,152 @@
+"""What the command line prints: plans, verdicts, progress."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from tegum.claims import Verdict
+    from tegum.execution import Plan
+    from tegum.study import Study
+
+
+def print_plan(study: Study, design: str, planned: Plan, *, as_json: bool) -> None:
+    """What a run would do, and about how long it would take."""
+    if as_json:
+        print_json({"study": study.name, "design": design, **planned.to_record()})
+        return
+    typer.echo(
+        f"{study.name}, {design}: {planned.rows} rows, {planned.present} already "
+        f"there, {planned.missing} to train; about {_duration(planned.wall_seconds)}"
+    )
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    if seconds < 5400:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h"
+
+
+def print_rows(study: Study, rows: int, *, as_json: bool) -> None:
+    """How many rows of a part of a design are there now."""
+    if as_json:
+        print_json({"study": study.name, "rows": rows, "verdicts": []})
+        return
+    typer.echo(f"{rows} rows are in the store; claims need all cells of the design.")
+
+
+def print_page(page: Path, *, as_json: bool) -> None:
+    """Where the page is; a script asks for it with `tegum report`."""
+    if not as_json:
+        typer.echo(f"report: {page}")
+
+
+def print_verdicts(
+    study: Study, verdicts: tuple[Verdict, ...], *, as_json: bool
+) -> None:
+    """The question, its answer and a table of verdicts."""
+    if as_json:
+        print_json(
+            {
+                "study": study.name,
+                "verdicts": [verdict.to_record() for verdict in verdicts],
+            }
+        )
+        return
+    from rich import box
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    console = Console()
+    console.print(f"\n[bold]{escape(' '.join(study.question.split()))}[/bold]")
+    if study.answer is not None and verdicts:
+        console.print(escape(_answer(study, verdicts)), highlight=False)
+    table = Table(box=box.SIMPLE, pad_edge=False)
+    for heading in ("verdict", "claim", "standing", "seeds"):
+        table.add_column(heading, overflow="fold")
+    colours = {"supported": "green", "refuted": "red", "undecided": "yellow"}
+    for verdict in verdicts:
+        details = "".join(f"\n{escape(line)}" for line in _details(verdict))
+        table.add_row(
+            f"[{colours[verdict.word]}]{verdict.word}[/]",
+            f"{escape(verdict.claim.statement)}[dim]{details}[/dim]",
+            verdict.standing,
+            f"{verdict.seeds} of {verdict.planned}",
+        )
+    console.print(table)
+
+
+def _answer(study: Study, verdicts: tuple[Verdict, ...]) -> str:
+    assert study.answer is not None
+    try:
+        return study.answer(verdicts)
+    except (LookupError, TypeError, AttributeError, ValueError) as error:
+        return f"(the study's `answer` failed: {type(error).__name__}: {error})"
+
+
+def _details(verdict: Verdict) -> list[str]:
+    """What stands behind a verdict, in a few short lines."""
+    if len(verdict.parts) == 1:
+        part = verdict.parts[0]
+        found = f"{part.estimate:.3g} [{part.low:.3g}, {part.high:.3g}]"
+        lines = [f"{found}; said: {part.region.describe()}"]
+    else:
+        words = [part.word for part in verdict.parts]
+        counts = [
+            f"{words.count(word)} {word}"
+            for word in ("supported", "refuted", "undecided")
+            if word in words
+        ]
+        lines = [f"{len(words)} parts: {', '.join(counts)}"]
+    if verdict.holds:
+        lines.append(f"holds: {verdict.holds}")
+    if verdict.seeds_needed is not None:
+        lines.append(f"about {verdict.seeds_needed} seeds would decide it")
+    return [*lines, *verdict.reasons]
+
+
+@contextmanager
+def progress_bar(*, quiet: bool) -> Iterator[Any]:
+    """A bar for each phase on a terminal; None where nobody watches."""
+    if quiet or not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    with Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.completed:.0f}/{task.total:.0f}"),
+        TextColumn("{task.fields[rate]}"),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+    ) as bar:
+        tasks: dict[str, Any] = {}
+
+        def tell(state: Any) -> None:
+            if state.phase not in tasks:
+                tasks[state.phase] = bar.add_task(state.phase, rate="")
+            bar.update(
+                tasks[state.phase],
+                total=state.total,
+                completed=state.done,
+                rate=f"{state.rate:.1f}/s",
+            )
+
+        yield tell
+
+
+def print_json(value: Any) -> None:
+    """A value as JSON for a script."""
+    typer.echo(json.dumps(value, indent=2, default=str))
