@@ -1,10 +1,13 @@
 """The pages that people type from: every Python block runs, every command is named."""
 
+import doctest
+import importlib
 import re
 from pathlib import Path
 
 import pytest
 
+import tegum
 from tegum.cli import app
 
 ROOT = Path(__file__).parents[1]
@@ -48,3 +51,19 @@ def test_every_command_has_help_and_is_named_in_the_tour():
         name = command.name or command.callback.__name__
         assert command.callback.__doc__
         assert re.search(rf"\b{name}\b", tour), f"the tour does not name {name}"
+
+
+def modules_with_examples() -> list[str]:
+    home = Path(tegum.__file__).parent
+    return sorted(
+        ".".join(["tegum", *path.relative_to(home).with_suffix("").parts])
+        for path in home.rglob("*.py")
+        if ">>> " in path.read_text()
+    )
+
+
+@pytest.mark.parametrize("module", modules_with_examples())
+def test_the_examples_of_a_module_say_what_it_does(module):
+    outcome = doctest.testmod(importlib.import_module(module))
+    assert outcome.attempted > 0
+    assert outcome.failed == 0
