@@ -159,6 +159,8 @@ def test_a_row_made_again_is_no_newer_than_when_it_was_first_seen(path):
     store = Store.open(path)
     add(store, 0.5)
     only(path, "artifacts", "safetensors").unlink()
+    for number in range(5):
+        store.register({"kind": "note", "study": str(number)})
     rows = SUBJECT.complete([{"rate": 0.5, "seed": 0}])
     store.add_artifacts(
         SUBJECT,

@@ -16,6 +16,7 @@ import pyarrow.csv
 from tegum.design import Row, frozen_value, unknown
 from tegum.store import Store
 from tegum.store.parts import (
+    REGISTRY_COLUMNS,
     ROW_SCHEMA,
     factor_columns,
     float_column,
@@ -203,7 +204,7 @@ def read_results(
     digests = _taken(stored["artifact_digest"], at)
     for measure in measures:
         columns |= _measured(store, measure, columns["key"], digests)
-    for name in (*PROVENANCE, "registry_position"):
+    for name in (*PROVENANCE, *REGISTRY_COLUMNS):
         columns[name] = _taken(stored[name], at)
     columns["wall_seconds"] = columns["wall_seconds"].astype(np.float64)
     numbers = {measure.name: tuple(measure.numbers) for measure in measures}

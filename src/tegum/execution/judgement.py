@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from tegum import claims
-from tegum.claims import Claim, Verdict
-from tegum.claims.table import Table
+from tegum.claims import Verdict
 from tegum.execution.run import results_of
 from tegum.execution.selection import select
+from tegum.execution.standing import Standing
 from tegum.results import MISSING, Results
 from tegum.statistics import Look, extra_look_alpha, look_at
 from tegum.store import Store
@@ -29,13 +28,13 @@ def judge(
 ) -> tuple[Verdict, ...]:
     """Hold the claims of a study against the numbers in its store.
 
-    A verdict is `interim` while rows of the look that is due are missing,
-    `confirmatory` if the study's registration stands in the registry before every row
-    that the claim uses, and `exploratory` otherwise, as it always is for weights that
-    were made elsewhere. The design's share of alpha is
-    spent over looks at fixed numbers of seeds: the planned one, then half as many
-    again each time. Every verdict is appended to the registry and stays there, unless
-    `record` is False.
+    A verdict is `interim` while rows of the look that is due, or that the design plans
+    for its cells, are missing. It is `confirmatory` if the study's registration was the
+    last one said before the first row that the claim uses, and these rows were made
+    under this very registry and were not there before under another name; otherwise it
+    is `exploratory`, and its reasons say why. The design's share of alpha is spent over
+    looks at fixed numbers of seeds: the planned one, then half as many again each time.
+    Every verdict is appended to the registry and stays there, unless `record` is False.
 
     Raises:
         ValueError: an unknown design, or a claim that the rows can not answer.
@@ -43,17 +42,12 @@ def judge(
     selection = select(study, design, seeds=seeds)
     results = results_of(study, store, selection)
     made = results["status"] != MISSING
-    registry, digest = store.registry(), study.digest()
-    asked = {"study": study.name, "design": design, "digest": digest}
+    asked = {"study": study.name, "design": design, "digest": study.digest()}
     looks = _looks(study, design, seeds=seeds)
     number = max((look.number for look in looks.values()), default=1)
     verdicts = _judged(study, design, results, made, looks=looks, number=number)
-    standing = _Standing(
-        results,
-        made,
-        registered_at=_registered_at(registry, asked),
-        made_elsewhere=getattr(study.subject, "made_elsewhere", False),
-    )
+    planned = selection if seeds is None else select(study, design)
+    standing = Standing.of(study, store, results, planned=planned)
     verdicts = tuple(standing.settled(verdict) for verdict in verdicts)
     if record:
         for verdict in verdicts:
@@ -108,67 +102,6 @@ def last_verdicts(store: Store, study: Study | str) -> list[dict[str, Any]]:
         if said.get("kind") == "verdict" and said.get("study") == name:
             last[said["design"], said["claim"]] = said
     return list(last.values())
-
-
-@dataclass(frozen=True)
-class _Standing:
-    """What decides how far a verdict may be trusted."""
-
-    results: Results
-    made: np.ndarray
-    registered_at: int | None
-    made_elsewhere: bool
-
-    def settled(self, verdict: Verdict) -> Verdict:
-        """The verdict with its standing, and a note where its rows need one."""
-        used = self._rows_used(verdict.claim)
-        there = used & self.made
-        sets = self.results.taken(np.flatnonzero(there)).instruction_sets
-        reasons = verdict.reasons
-        if len(sets) > 1:
-            reasons += (
-                f"its rows mix the instruction sets {', '.join(sets)}, so no one "
-                "machine repeats all of them bit by bit",
-            )
-        if verdict.seeds < verdict.planned or (used & ~self.made).any():
-            return replace(verdict, standing="interim", reasons=reasons)
-        if self.made_elsewhere:
-            reasons += (
-                "its models were made elsewhere, before anything was registered here",
-            )
-            return replace(verdict, standing="exploratory", reasons=reasons)
-        positions = self.results["registry_position"][there]
-        before = self.registered_at is not None and all(
-            self.registered_at < position for position in positions
-        )
-        return replace(
-            verdict,
-            standing="confirmatory" if before else "exploratory",
-            reasons=reasons,
-        )
-
-    def _rows_used(self, claim: Claim) -> np.ndarray:
-        """The rows of all cells that a claim uses."""
-        table = Table.from_columns(self.results.columns, factors=self.results.factors)
-        used = np.zeros(len(self.results), dtype=bool)
-        for part in claim.parts:
-            for cell in table.arms(part.estimand):
-                used[table.rows_in(cell)] = True
-        return used
-
-
-def _registered_at(
-    registry: Sequence[Mapping[str, Any]], asked: Mapping[str, str]
-) -> int | None:
-    """The first line at which the study was registered in these very words."""
-    for said in registry:
-        if (
-            said.get("kind") == "registration"
-            and said.get("study") == asked["study"]
-            and said.get("digest") == asked["digest"]
-        ):
-            return said["line"]
-    return None
 
 
 def _record(asked: Mapping[str, str], look: int, verdict: Verdict) -> dict[str, Any]:

@@ -15,4 +15,6 @@ from tegum.store.keys import model_keys as model_keys
 from tegum.store.places import StoreError as StoreError
 from tegum.store.places import StoreWarning as StoreWarning
 from tegum.store.provenance import Provenance as Provenance
+from tegum.store.registry import digest_of as digest_of
+from tegum.store.registry import made_under as made_under
 from tegum.store.store import Store as Store

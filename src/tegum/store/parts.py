@@ -34,6 +34,7 @@ ROW_SCHEMA = pa.schema(
         ("artifact_file", pa.string()),
         ("artifact_digest", pa.string()),
         ("registry_position", pa.int64()),
+        ("registry_digest", pa.string()),
         ("factors", pa.string()),
         ("created_at", pa.timestamp("us", tz="UTC")),
         ("wall_seconds", pa.float64()),
@@ -45,6 +46,12 @@ ROW_SCHEMA = pa.schema(
     ]
 )
 """What every row says beside its factors; from `created_at` on it is provenance."""
+
+REGISTRY_COLUMNS = ("registry_position", "registry_digest")
+"""How many lines the registry had when a row was made, and their SHA-256."""
+
+MAY_LACK = frozenset({"registry_digest"})
+"""A part without it is sound; its rows stand under no registry."""
 
 MEASURE_SCHEMA = pa.schema(
     [
@@ -118,6 +125,8 @@ def _read_part(data: bytes, name: str, *, schema: pa.Schema) -> pa.Table:
         raise Damaged(str(error)) from None
     for column in schema:
         position = table.schema.get_field_index(column.name)
+        if position < 0 and column.name in MAY_LACK:
+            continue
         if position < 0 or table.schema.field(position).type != column.type:
             raise Damaged(f"it has no column `{column.name}` of type {column.type}")
     return table
@@ -228,12 +237,15 @@ def _scalar_column(values: list[Any]) -> pa.Array:
     return pa.array(values)
 
 
-def first_copies(table: pa.Table, *, existing: np.ndarray, what: str) -> pa.Table:
+def first_copies(
+    table: pa.Table, *, existing: np.ndarray, foreign: np.ndarray, what: str
+) -> pa.Table:
     """The first copy of every key whose artifact exists.
 
     Rows that two processes made at once stand twice. The earliest place in the
     registry counts for all copies: a row that was made again is no newer than when
-    it was first seen.
+    it was first seen. A copy made under another registry, a `foreign` one, counts as
+    the earliest.
 
     Raises:
         StoreError: two copies differ in status, step or bits.
@@ -242,11 +254,13 @@ def first_copies(table: pa.Table, *, existing: np.ndarray, what: str) -> pa.Tabl
     groups, first, member = np.unique(keys, return_index=True, return_inverse=True)
     if len(groups) == len(table):
         return table if existing.all() else table.filter(pa.array(existing))
-    position = table["registry_position"].to_numpy()
-    earliest = np.full(len(groups), np.iinfo(np.int64).max)
-    np.minimum.at(earliest, member, position)
-    column = table.column_names.index("registry_position")
-    table = table.set_column(column, "registry_position", pa.array(earliest[member]))
+    position = np.where(foreign, -1, table["registry_position"].to_numpy())
+    by_time = np.lexsort((position, member))
+    _, starts = np.unique(member[by_time], return_index=True)
+    earliest = pa.array(by_time[starts][member])
+    for name in REGISTRY_COLUMNS:
+        said = table[name].take(earliest)
+        table = table.set_column(table.column_names.index(name), name, said)
 
     table, keys = table.filter(pa.array(existing)), keys[existing]
     _, first, member = np.unique(keys, return_index=True, return_inverse=True)

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
+
+import numpy as np
+
+ABOUT = ("kind", "study", "design", "claim")
+"""What two records share when the later one is the last word on the same thing."""
 
 NOT_IDENTITY = ("at", "tegum_version", "commit", "line")
 """What a registry line may differ in and still say the same."""
@@ -27,3 +33,47 @@ def identity(record: Mapping[str, Any]) -> str:
     """The text that two records share when they say the same."""
     said = {n: v for n, v in record.items() if n not in NOT_IDENTITY}
     return json.dumps(said, sort_keys=True, separators=(",", ":"))
+
+
+def stands_already(
+    record: Mapping[str, Any], said: Sequence[Mapping[str, Any]]
+) -> bool:
+    """Whether the last record about the same thing says the same."""
+    about = [record.get(name) for name in ABOUT]
+    last = next(
+        (r for r in reversed(said) if [r.get(name) for name in ABOUT] == about), None
+    )
+    return last is not None and identity(last) == identity(record)
+
+
+def marks(lines: Sequence[str]) -> list[str]:
+    """For every N from 0, the SHA-256 of the first N lines, each with its line end."""
+    digest = hashlib.sha256()
+    found = [digest.hexdigest()]
+    for line in lines:
+        digest.update(f"{line}\n".encode())
+        found.append(digest.hexdigest())
+    return found
+
+
+def made_under(
+    known: Sequence[str], positions: Iterable[Any], digests: Iterable[Any]
+) -> np.ndarray:
+    """For each row, whether it was made when this registry had so many lines.
+
+    `known` are the registry's `marks`; a row says how many lines there were, and their
+    digest.
+    """
+    return np.array(
+        [
+            0 <= position < len(known) and known[position] == digest
+            for position, digest in zip(positions, digests, strict=True)
+        ],
+        dtype=bool,
+    )
+
+
+def digest_of(said: Any) -> str:
+    """The SHA-256 of plain data as one line of JSON: that of a study's registration."""
+    text = json.dumps(said, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()

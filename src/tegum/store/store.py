@@ -22,6 +22,7 @@ from tegum.store.format import MARK, make, require_readable
 from tegum.store.keys import canonical_json, measure_key, model_keys
 from tegum.store.parts import (
     MEASURE_SCHEMA,
+    REGISTRY_COLUMNS,
     ROW_SCHEMA,
     concatenated,
     file_stem,
@@ -35,7 +36,7 @@ from tegum.store.parts import (
 )
 from tegum.store.places import Damaged, Folder, Memory, Place, StoreError
 from tegum.store.provenance import Provenance
-from tegum.store.registry import identity, records_of
+from tegum.store.registry import made_under, marks, records_of, stands_already
 
 if TYPE_CHECKING:
     from tegum.measures.facts import Measure
@@ -117,7 +118,9 @@ class Store:
                 )
         files = table["artifact_file"].to_pylist()
         existing = np.array([name in there for name in files], dtype=bool)
-        return first_copies(table, existing=existing, what=self._what)
+        said = (table[name].to_pylist() for name in REGISTRY_COLUMNS)
+        foreign = ~made_under(self.registry_marks(), *said)
+        return first_copies(table, existing=existing, foreign=foreign, what=self._what)
 
     def _without_copies(self, table: pa.Table) -> pa.Table:
         """Rows once each; one whose artifact is gone stays, for when it was first."""
@@ -231,11 +234,13 @@ class Store:
         }
         name = f"{file_stem()}.safetensors"
         self.place.write("artifacts", name, safetensors.numpy.save(arrays))
+        known = dict(enumerate(self.registry_marks()))
         about = {
             "subject": subject.name,
             "law": subject.law,
             "artifact_file": name,
             "registry_position": registry_position,
+            "registry_digest": known.get(registry_position),
             "created_at": _now(),
             **provenance.to_record(),
         }
@@ -278,17 +283,17 @@ class Store:
         write_part(self.place, _folder(measure.name), table)
 
     def register(self, record: Mapping[str, Any]) -> None:
-        """Append a record to the registry, unless the same one stands there already.
+        """Append a record to the registry, unless it would repeat the last word.
 
-        The time, the version and the commit are added and do not count for "same".
+        That is the last record of the same kind, study, design and claim. The time, the
+        version and the commit are added and do not count for "same".
 
         Raises:
             StoreError: the registry can not be written; it is as it was before.
         """
-        same = identity(record)
 
         def line_after(lines: list[str]) -> str | None:
-            if any(identity(said) == same for said in records_of(lines)):
+            if stands_already(record, records_of(lines)):
                 return None
             stamp = {"at": _now().isoformat(timespec="seconds")}
             stamp |= Provenance.of_tegum().for_registry()
@@ -305,6 +310,10 @@ class Store:
     def registry_length(self) -> int:
         """How many lines the registry has: the place at which a row made now stands."""
         return len(self.place.lines())
+
+    def registry_marks(self) -> list[str]:
+        """For every N, the SHA-256 of the registry's first N lines: `head -n N`."""
+        return marks(self.place.lines())
 
     def sweep(self) -> None:
         """Remove temporary files that processes left behind when they were killed."""
