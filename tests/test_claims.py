@@ -680,6 +680,29 @@ def test_no_verdict_before_convergence():
         assert verdict.word == "supported"
 
 
+@pytest.mark.parametrize("side", [1, -1])
+def test_a_loss_that_rises_has_converged_no_more_than_one_that_falls(side):
+    columns = paired_columns(3.0 + SPREAD)
+    columns["fall"] = side * np.where(columns["rate"] == 0.5, 0.2, 0.01)
+    verdict = verdict_on(claim_of(FALLS, above(0)), columns, convergence=("fall", 0.01))
+    assert verdict.word == "undecided"
+    (reason,) = verdict.reasons
+    assert ("is -0.2" in reason and "limit is -0.01" in reason) == (side < 0)
+    columns["fall"] = side * np.full(len(columns["fall"]), 0.01)
+    verdict = verdict_on(claim_of(FALLS, above(0)), columns, convergence=("fall", 0.01))
+    assert verdict.word == "supported"
+
+
+@pytest.mark.parametrize("side", [1, -1])
+def test_undefined_falls_count_against_convergence_on_either_side(side):
+    columns = paired_columns(3.0 + SPREAD)
+    falls = side * np.array([0.05] * 4 + [0.0] * 7)
+    falls[-3:] = math.nan
+    columns["fall"] = falls[columns["seed"].astype(int)]
+    verdict = verdict_on(claim_of(FALLS, above(0)), columns, convergence=("fall", 0.01))
+    assert "not converged" in verdict.reasons[0]
+
+
 def test_convergence_is_asked_only_of_the_arms_a_claim_uses():
     design = grid(rate=[0.0, 0.5, 0.9], seeds=8)
     columns = columns_of(

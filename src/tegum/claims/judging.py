@@ -80,8 +80,8 @@ def judge(
     that is itself called `diverged`.
 
     `ranges` and `resolutions` are those declared for each number. `convergence` is a
-    number and the limit which, in the median over seeds, it must not exceed in any
-    cell that a claim uses; else the claim stays undecided.
+    number and the limit within which, on either side of 0, its median over seeds must
+    lie in every cell that a claim uses; else the claim stays undecided.
     `alpha_next` is the alpha of the next look, at which `seeds_needed` aims.
 
     Raises:
@@ -199,17 +199,27 @@ class _Convergence:
                 present = self.table.seeds_in(cell)
                 if not present.any():
                     continue
-                seeds = self.table.by_seed(values, cell)[present]
-                middle = float(np.median(np.where(np.isnan(seeds), np.inf, seeds)))
-                words = conditions_in_words(cell)
-                if not middle <= limit:
-                    lost = "not measured or diverged"
+                middle = _farthest_median(self.table.by_seed(values, cell)[present])
+                if not abs(middle) <= limit:
+                    lost = "undefined, not measured or diverged"
                     shown = lost if math.isinf(middle) else f"{middle:.3g}"
+                    side = "-" if -math.inf < middle < 0 else ""
                     reasons.append(
-                        f"not converged at {words}: {number} is {shown} in the median "
-                        f"over seeds, and the limit is {limit:g}"
+                        f"not converged{_at(cell)}: {number} is {shown} in the median "
+                        f"over seeds, and the limit is {side}{limit:g}"
                     )
         return list(dict.fromkeys(reasons))
+
+
+def _farthest_median(values: Float[ndarray, " seed"]) -> float:
+    """The median farthest from 0 that values which are not finite could give."""
+    there = np.isfinite(values)
+    ends = [float(np.median(np.where(there, values, e))) for e in (np.inf, -np.inf)]
+    return max(ends, key=abs)
+
+
+def _at(cell: Mapping[str, Any]) -> str:
+    return f" at {conditions_in_words(cell)}" if cell else ""
 
 
 def _judge_claim(
