@@ -1,0 +1,556 @@
+"""Does dropout give the hidden layer a basis of its own, and does kurtosis show it?
+
+Without noise on the hidden layer W and QW lose the same, for every rotation Q. With
+dropout they do not: lsgos' post says that dropout can so create a privileged basis, and
+Pona's comments on it that features then use fewer units and that kurtosis rises with
+the dropout rate. The study asks four things apart:
+
+- *Is a basis preferred?* `rotation_gap`: by how much rotating the trained model at
+  random raises its dropout loss, masks enumerated.
+- *Which one?* `unit_alignment_gap`: how far units belong to single features, minus the
+  exact average over all rotations. Above 0 features are aligned with units, below 0
+  they are spread over them more evenly than chance does it. Antipodal pairs on the axes
+  have 0.29 in 5 dimensions.
+- *What does kurtosis say?* The clean excess kurtosis of a unit is its alignment times
+  the inputs' excess kurtosis, exactly. That is 0 at S = 0.587: the same alignment
+  raises kurtosis above this sparsity and lowers it below, so there are cells on both
+  sides. Masks multiply raw kurtosis by 1 / (1 - p) before anything is learned: a line
+  in the picture, not a claim.
+- *Is it dropout's doing?* Adam treats every weight by itself and so knows the axes. SGD
+  does not: from a Gaussian start without noise every basis is equally likely. (With the
+  weight decay of 0 used here AdamW and Adam are the same algorithm. Adam in a rotated
+  basis, which would settle it once more, is not part of the engine.)
+
+Fixed on the pilot's seeds, before the rest:
+
+- *Convergence*: 10,000 steps of a cosine schedule leave the clean loss of every arm
+  within 1 % of where it stood at 0.9 of training. A flat loss is not yet a settled
+  basis: at S = 0 with equal importances features went on aligning when trained four
+  times as long, so that no claim is made on their alignment there.
+- *Learning rates*: the rate of a ladder with the lowest clean loss without dropout,
+  among those at which no model of the pilot diverged. AdamW 3e-3; SGD (momentum 0.9) 1
+  at S = 0.5, 3 at S = 0.7, 10 at S = 0.9. S = 0 is left out of SGD: at the rate with
+  the lowest loss a third of the pilot's models diverged.
+- *Weight decay* is 0; 0.01, PyTorch's silent default, is a control.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from tegum.claims import (
+    Claim,
+    Part,
+    Verdict,
+    above,
+    below,
+    between,
+    level,
+    paired_difference,
+)
+from tegum.claims.estimands import Estimand
+from tegum.design import Design, grid
+from tegum.measures import BASIS
+from tegum.measures.geometry import GEOMETRY
+from tegum.studies._answers import assembled
+from tegum.studies._basis_picture import basis_and_kurtosis
+from tegum.study import Convergence, Study
+from tegum.toys.basis import ROTATION_GAP, VECTOR_KURTOSIS
+from tegum.toys.subject import ToyModels
+from tegum.toys.training import TRAINING
+
+STEPS = 10_000
+RATE = 0.5
+DECAY = 0.8
+"""Importances 0.8^i: the last of 20 features matters 1.4 % as much as the first."""
+SGD_RATE = {0.5: 1.0, 0.3: 3.0, 0.1: 10.0}
+PILOT_SEEDS = range(1_000_000, 1_000_020)
+
+N_HIDDEN = 5
+WIDTH_DECAY = {2: 0.572, 10: 0.894, 20: 0.946}
+"""For 4m features in m units, the same importance of the last to within 5 %."""
+
+
+def models(*, n_hidden: int = N_HIDDEN, **factors: Any) -> Design:
+    """A grid of models trained with AdamW, unless the factors say otherwise."""
+    usual = {
+        "noise": "dropout",
+        "optimiser": "adamw",
+        "learning_rate": 3e-3,
+        "schedule": "cosine",
+        "weight_decay": 0.0,
+        "batch_size": 512,
+        "steps": STEPS,
+    }
+    size = {"n_features": 4 * n_hidden, "n_hidden": n_hidden}
+    return grid(**size, **{**usual, **factors})
+
+
+def cell(q: float | list[float], decay: float | list[float], **factors: Any) -> dict:
+    """The models of one cell: every factor that varies but the dropout rate."""
+    usual = {
+        "n_hidden": N_HIDDEN,
+        "optimiser": "adamw",
+        "weight_decay": 0.0,
+        "steps": STEPS,
+    }
+    return {
+        **usual,
+        "feature_probability": q,
+        "importance_decay": decay,
+        **factors,
+    }
+
+
+# --- designs -------------------------------------------------------------------------
+
+DENSITIES = [1.0, 0.5, 0.3, 0.1]
+"""S = 0 and 0.5 below the sparsity at which kurtosis turns, 0.7 and 0.9 above it."""
+
+
+def small(*, rates: list[float], densities: list[float], seeds: int) -> Design:
+    """Twenty features on five units, under AdamW."""
+    return models(
+        rate=rates,
+        feature_probability=densities,
+        importance_decay=[1.0, DECAY],
+        seeds=seeds,
+    )
+
+
+def with_sgd(*, rates: list[float], seeds: int) -> Design:
+    """The same with SGD, at the learning rates that the rule gave."""
+    each = [
+        models(
+            rate=rates,
+            feature_probability=q,
+            importance_decay=[1.0, DECAY],
+            optimiser="sgd",
+            learning_rate=learning_rate,
+            seeds=seeds,
+        )
+        for q, learning_rate in SGD_RATE.items()
+    ]
+    return each[0] | each[1] | each[2]
+
+
+def widths(seeds: int) -> Design:
+    """Four features to a unit, on 2, 10 and 20 units, at S = 0.7."""
+    each = [
+        models(
+            n_hidden=m,
+            rate=[0.0, RATE],
+            feature_probability=0.3,
+            importance_decay=[1.0, decay],
+            seeds=seeds,
+        )
+        for m, decay in WIDTH_DECAY.items()
+    ]
+    return each[0] | each[1] | each[2]
+
+
+DEMO = (
+    small(rates=[0.0, 0.1, 0.3, RATE, 0.7], densities=DENSITIES, seeds=24)
+    | with_sgd(rates=[0.0, RATE], seeds=24)
+    | models(
+        rate=RATE,
+        feature_probability=0.3,
+        importance_decay=[1.0, DECAY],
+        steps=4 * STEPS,
+        seeds=24,
+    )
+)
+DEFAULT = (
+    DEMO
+    | small(
+        rates=[0.0, 0.1, 0.2, 0.3, 0.4, RATE, 0.6, 0.7],
+        densities=[*DENSITIES, 0.03],
+        seeds=40,
+    )
+    | with_sgd(rates=[0.0, RATE], seeds=40)
+    | models(
+        rate=[0.0, RATE],
+        feature_probability=0.3,
+        importance_decay=[1.0, DECAY],
+        weight_decay=0.01,
+        seeds=24,
+    )
+    | widths(24)
+)
+FULL = (
+    DEFAULT
+    | small(
+        rates=[0.0, 0.05, 0.1, 0.2, 0.3, 0.4, RATE, 0.6, 0.7, 0.8],
+        densities=[1.0, 0.7, 0.5, 0.4, 0.3, 0.2, 0.1, 0.03, 0.01],
+        seeds=60,
+    )
+    | with_sgd(rates=[0.0, 0.1, 0.3, RATE, 0.7], seeds=60)
+    | widths(40)
+    | models(
+        n_hidden=64,
+        rate=[0.0, RATE],
+        feature_probability=0.3,
+        importance_decay=1.0,
+        seeds=20,
+    )
+)
+
+# --- claims --------------------------------------------------------------------------
+
+CELLS = [cell(q, decay) for q in DENSITIES for decay in (1.0, DECAY)]
+NOWHERE_SPARSE_NOR_UNEQUAL = cell(1.0, 1.0)
+ELSEWHERE = [found for found in CELLS if found != NOWHERE_SPARSE_NOR_UNEQUAL]
+NOT_DENSE = [cell(q, decay) for q in (0.5, 0.3, 0.1) for decay in (1.0, DECAY)]
+UNIFORM_05, UNIFORM_07 = cell(0.5, 1.0), cell(0.3, 1.0)
+UNIFORM_09, DECAYING_09 = cell(0.1, 1.0), cell(0.1, DECAY)
+DECAYING = cell([0.5, 0.3, 0.1], DECAY)
+SGD_TOGETHER = cell([0.5, 0.3, 0.1], [1.0, DECAY], optimiser="sgd")
+
+LSGOS = "lsgos 2023, Dropout can create a privileged basis"
+PONA = "Pona 2023, comments on Dropout can create a privileged basis"
+ELHAGE = "Elhage et al. 2023, Privileged Bases in the Transformer Residual Stream"
+
+
+def change(number: str, where: dict) -> Estimand:
+    """What is added to a number at dropout rate 0.5, against none."""
+    return paired_difference(
+        number, factor="rate", treated=RATE, control=0.0, where=where
+    )
+
+
+def at(rate: float, number: str, where: dict) -> Estimand:
+    """A number at a dropout rate."""
+    return level(number, where={**where, "rate": rate})
+
+
+PREFERRED = above(0.005)
+MORE_ALIGNED, ALIGNED = above(0.1), above(0.05, "aligned")
+NEITHER, SPREAD = between(-0.05, 0.05, "neither"), below(-0.05, "spread")
+HALF_A_PER_CENT = (
+    "Rotating the units costs at least half a per cent of the dropout loss, about as "
+    "much as the basis of one model without dropout is lucky or unlucky by at most, at "
+    "S = 0.7 with equal importances."
+)
+THIRD_OF_PAIRS = "By 0.1, a third of what antipodal pairs on the axes have."
+SIXTH_OF_PAIRS = "By 0.05, a sixth of what antipodal pairs on the axes have."
+
+CLAIMS = [
+    Claim(
+        "dropout-prefers-its-basis",
+        "At dropout rate 0.5 the trained basis loses less to dropout than a random "
+        "one, in every cell but the dense one of equal importances.",
+        [Part(at(RATE, "rotation_gap", c), PREFERRED) for c in ELSEWHERE],
+        reason=HALF_A_PER_CENT,
+        source=LSGOS,
+    ),
+    Claim(
+        "no-basis-when-dense-and-equal",
+        "Where features are dense and equally important, dropout at rate 0.5 prefers "
+        "no basis.",
+        [
+            Part(
+                at(RATE, "rotation_gap", NOWHERE_SPARSE_NOR_UNEQUAL),
+                between(-0.005, 0.005),
+            )
+        ],
+        reason="Rotating costs less than what counts as a preference.",
+        source="The pilot.",
+    ),
+    Claim(
+        "no-basis-without-dropout",
+        "Trained with SGD and without dropout, a model stands in a basis like any "
+        "other, over all cells of SGD together.",
+        [
+            Part(at(0.0, "probe_rotation_gap", SGD_TOGETHER), between(-0.02, 0.02)),
+            Part(at(0.0, "unit_alignment_gap", SGD_TOGETHER), between(-0.05, 0.05)),
+        ],
+        reason="A control in which nothing may be found. One model's basis is lucky or "
+        "unlucky by about 0.02 of its loss; 0.05 is what counts as neither aligned nor "
+        "spread.",
+        source="Derived: start, loss and SGD are unchanged by a rotation.",
+    ),
+    Claim(
+        "adam-alone",
+        "Without dropout, AdamW by itself spreads features of unequal importance over "
+        "the units, over S = 0.5, 0.7 and 0.9 together.",
+        [
+            Part(
+                at(0.0, "unit_alignment_gap", DECAYING),
+                below(-0.02, "Adam spreads"),
+            )
+        ],
+        reason="By 0.02, about as far as one basis at random strays in the pilot.",
+        source=f"The pilot; that Adam privileges a basis: {ELHAGE}.",
+        rivals=[
+            between(-0.02, 0.02, "Adam privileges none"),
+            above(0.02, "Adam aligns"),
+        ],
+    ),
+    Claim(
+        "aligns-on-both-sides",
+        "With equal importances, dropout at rate 0.5 aligns features with units at "
+        "S = 0.5 and at S = 0.7, so that by the identity clean kurtosis falls on the "
+        "one side of S = 0.587 and rises on the other.",
+        [
+            Part(change("unit_alignment_gap", c), MORE_ALIGNED)
+            for c in (UNIFORM_05, UNIFORM_07)
+        ],
+        reason=THIRD_OF_PAIRS,
+        source=f"{PONA}: features use fewer units. The turn: derived.",
+    ),
+    Claim(
+        "aligns-when-importance-decays",
+        "With decaying importances, dropout at rate 0.5 aligns features with units, "
+        "over S = 0.5, 0.7 and 0.9 together.",
+        [Part(change("unit_alignment_gap", DECAYING), ALIGNED)],
+        reason=SIXTH_OF_PAIRS + " What Adam does without dropout is taken off.",
+        source=f"{PONA}: features use fewer units.",
+        rivals=[NEITHER, SPREAD],
+    ),
+    Claim(
+        "privileged-yet-not-aligned",
+        "With equal importances at S = 0.9, the basis that dropout at rate 0.5 prefers "
+        "is neither aligned nor spread.",
+        [Part(change("unit_alignment_gap", UNIFORM_09), NEITHER)],
+        reason=SIXTH_OF_PAIRS + " That the basis is preferred is a claim above.",
+        source="The pilot.",
+        rivals=[ALIGNED, SPREAD],
+    ),
+    Claim(
+        "kurtosis-rises",
+        "Dropout at rate 0.5 raises the clean kurtosis of units beyond that of the "
+        "same activations rotated, in every cell with S >= 0.5.",
+        [Part(change("clean_kurtosis_per_unit_gap", c), above(0.1)) for c in NOT_DENSE],
+        reason="By 0.1, about as far as the gap of one model without dropout strays at "
+        "S = 0.7 in the pilot.",
+        source=f"{PONA}: kurtosis rises with the dropout rate.",
+    ),
+    Claim(
+        "raw-kurtosis-misleads",
+        "With decaying importances at S = 0.9, dropout at rate 0.5 raises clean "
+        "kurtosis and lowers it beside rotations: units have heavier tails because "
+        "they serve fewer features, not because these are aligned.",
+        [
+            Part(change("clean_kurtosis_per_unit", DECAYING_09), above(0.2)),
+            Part(change("clean_kurtosis_per_unit_gap", DECAYING_09), below(-0.2)),
+        ],
+        reason="By 0.2 each, a tenth of the clean excess kurtosis without dropout.",
+        source="The pilot; a reader's objection that kurtosis is no measure of "
+        "superposition.",
+    ),
+    Claim(
+        "kurtosis-of-vectors-at-chance",
+        "Without dropout and with SGD, the kurtosis across the five units of a vector "
+        "is that of a random vector, 2 and not 3, over all cells of SGD together.",
+        [
+            Part(
+                at(0.0, "clean_kurtosis_per_vector_gap", SGD_TOGETHER),
+                between(-0.1, 0.1),
+            )
+        ],
+        reason="By a tenth of the distance between 2 and 3.",
+        source=f"{PONA}: about 3 without a privileged basis. 3 (m - 1) / (m + 1) for m "
+        "units: derived.",
+    ),
+    Claim(
+        "not-adams-doing",
+        "With SGD in place of AdamW, dropout at rate 0.5 prefers its basis, aligns "
+        "features of equal importance at S = 0.5 and 0.7 and spreads those of decaying "
+        "importance.",
+        [
+            *[
+                Part(at(RATE, "rotation_gap", {**c, "optimiser": "sgd"}), PREFERRED)
+                for c in NOT_DENSE
+            ],
+            *[
+                Part(
+                    change("unit_alignment_gap", {**c, "optimiser": "sgd"}),
+                    MORE_ALIGNED,
+                )
+                for c in (UNIFORM_05, UNIFORM_07)
+            ],
+            Part(
+                change("unit_alignment_gap", {**DECAYING, "optimiser": "sgd"}), SPREAD
+            ),
+        ],
+        reason="The same smallest effects as for AdamW.",
+        source=f"A control; Adam may privilege a basis by itself: {ELHAGE}.",
+    ),
+    Claim(
+        "longer-training",
+        "Training four times as long changes neither the preference for a basis nor "
+        "the alignment at S = 0.7 and dropout rate 0.5.",
+        [
+            Part(
+                paired_difference(
+                    number,
+                    factor="steps",
+                    treated=4 * STEPS,
+                    control=STEPS,
+                    where={
+                        name: value
+                        for name, value in {**cell(0.3, decay), "rate": RATE}.items()
+                        if name != "steps"
+                    },
+                ),
+                region,
+            )
+            for decay in (1.0, DECAY)
+            for number, region in (
+                ("rotation_gap", between(-0.01, 0.01)),
+                ("unit_alignment_gap", between(-0.05, 0.05)),
+            )
+        ],
+        reason="A hundredth of the loss, half of the smallest of the two preferences; "
+        "0.05 as above.",
+        source="A control: fixed steps are not the optimum.",
+    ),
+    Claim(
+        "weight-decay",
+        "PyTorch's silent weight decay of 0.01 changes neither the preference nor the "
+        "alignment at S = 0.7 and dropout rate 0.5.",
+        [
+            Part(
+                paired_difference(
+                    number,
+                    factor="weight_decay",
+                    treated=0.01,
+                    control=0.0,
+                    where={
+                        name: value
+                        for name, value in {**cell(0.3, decay), "rate": RATE}.items()
+                        if name != "weight_decay"
+                    },
+                ),
+                region,
+            )
+            for decay in (1.0, DECAY)
+            for number, region in (
+                ("rotation_gap", between(-0.01, 0.01)),
+                ("unit_alignment_gap", between(-0.05, 0.05)),
+            )
+        ],
+        reason="As for longer training.",
+        source="A control: public code trains with it.",
+        designs=["default", "full"],
+    ),
+    Claim(
+        "other-widths",
+        "On 10 and 20 units, at S = 0.7 and dropout rate 0.5, the trained basis is "
+        "preferred, aligned with equal importances and spread with decaying ones.",
+        [
+            part
+            for m in (10, 20)
+            for uniform, decaying in [
+                (cell(0.3, 1.0, n_hidden=m), cell(0.3, WIDTH_DECAY[m], n_hidden=m))
+            ]
+            for part in (
+                Part(at(RATE, "rotation_gap", uniform), PREFERRED),
+                Part(at(RATE, "rotation_gap", decaying), PREFERRED),
+                Part(change("unit_alignment_gap", uniform), MORE_ALIGNED),
+                Part(change("unit_alignment_gap", decaying), SPREAD),
+            )
+        ],
+        reason="The same smallest effects as on 5 units.",
+        source="The pilot.",
+        designs=["default", "full"],
+    ),
+    Claim(
+        "two-units",
+        "On 2 units, at S = 0.7 and with equal importances, dropout at rate 0.5 aligns "
+        "features with units.",
+        [
+            Part(
+                change("unit_alignment_gap", cell(0.3, 1.0, n_hidden=2)),
+                ALIGNED,
+            )
+        ],
+        reason="By 0.05, two fifths of what antipodal pairs on two axes have.",
+        source="The pilot. Kurtosis across two units is 1 for every vector and so says "
+        "nothing.",
+        designs=["default", "full"],
+    ),
+    Claim(
+        "sixty-four-units",
+        "On 64 units, at S = 0.7 and with equal importances, dropout at rate 0.5 "
+        "prefers its basis and aligns features with units.",
+        [
+            Part(at(RATE, "rotation_gap", cell(0.3, 1.0, n_hidden=64)), PREFERRED),
+            Part(
+                change("unit_alignment_gap", cell(0.3, 1.0, n_hidden=64)),
+                MORE_ALIGNED,
+            ),
+        ],
+        reason="The same smallest effects as on 5 units; this width had no pilot.",
+        source="The pilot of the narrower models.",
+        designs=["full"],
+    ),
+]
+
+
+SAID = {
+    "dropout-prefers-its-basis": {
+        "supported": "Yes: dropout gives the hidden layer a basis of its own, unless "
+        "features are dense and equally important",
+        "refuted": "Not everywhere: in some cell dropout prefers no basis",
+        "undecided": "In {supported} of {parts} cells dropout gives the hidden layer a "
+        "basis of its own; the rest is undecided",
+    },
+    "aligns-on-both-sides": {
+        "supported": "; features are aligned with units where they are equally "
+        "important and moderately sparse",
+        "refuted": "; equally important and moderately sparse features are not aligned "
+        "everywhere",
+    },
+    "aligns-when-importance-decays": {
+        "aligned": "; with decaying importances they are aligned too",
+        "neither": "; with decaying importances they are neither aligned nor spread",
+        "spread": "; with decaying importances they are spread over the units",
+    },
+    "not-adams-doing": {
+        "supported": "; so it is under SGD as well",
+        "refuted": "; under SGD it is not all so",
+        "undecided": "; whether it is so under SGD is undecided",
+    },
+    "kurtosis-rises": {
+        "supported": ". Clean kurtosis rises with it.",
+        "refuted": ". Kurtosis alone does not show it: it does not rise everywhere, "
+        "beside the same activations rotated.",
+        "undecided": ". What kurtosis does is undecided.",
+    },
+}
+"""What each verdict adds to the answer, by the region that holds or by its word."""
+
+
+CONTROLS = (
+    "no-basis-without-dropout",
+    "not-adams-doing",
+    "longer-training",
+    "weight-decay",
+)
+
+
+def answer(verdicts: Sequence[Verdict]) -> str:
+    """What the verdicts say together, for and against the posts."""
+    return assembled(verdicts, SAID, controls=CONTROLS)
+
+
+STUDY = Study(
+    name="privileged-basis",
+    question="Does dropout give the hidden layer a privileged basis, aligned or "
+    "spread, and does kurtosis show it?",
+    background="Privileged can mean aligned with the units or spread over them, and "
+    "Adam may privilege a basis by itself. Preference, alignment and kurtosis are "
+    "asked for apart, each beside rotations of the same model, with SGD as a control. "
+    "What was fixed on the pilot's seeds stands in the study's source.",
+    subject=ToyModels(),
+    designs={"demo": DEMO, "default": DEFAULT, "full": FULL},
+    measures=[GEOMETRY, BASIS, ROTATION_GAP, VECTOR_KURTOSIS, TRAINING],
+    claims=CLAIMS,
+    alpha=0.05,
+    convergence=Convergence("loss_fall_last_tenth", limit=0.01),
+    pilot_seeds=PILOT_SEEDS,
+    answer=answer,
+    picture=basis_and_kurtosis,
+)
