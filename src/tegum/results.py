@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
 
-from tegum.design import Row, frozen_value, unknown
+from tegum.design import Row, canonical, levels_asked, unknown
 from tegum.store import Store
 from tegum.store.parts import (
     REGISTRY_COLUMNS,
@@ -28,6 +30,12 @@ if TYPE_CHECKING:
 
 MISSING = "missing"
 """The status of a row that is in the design and not in the store."""
+
+SEED = re.compile(r'"seed": [^,}]*')
+"""The seed in the JSON text of a row's factors."""
+
+KEY_SHOWN = 12
+"""So many digits of a key are enough to find its model with `tegum show`."""
 
 PROVENANCE = (
     "created_at",
@@ -52,7 +60,8 @@ class Problem:
     def __str__(self) -> str:
         """One line for a person."""
         return (
-            f"the measure `{self.measure}` failed on the model {self.key}: {self.error}"
+            f"the measure `{self.measure}` failed on the model "
+            f"{self.key[:KEY_SHOWN]}: {self.error}"
         )
 
 
@@ -95,6 +104,18 @@ class Results:
         """How many rows of the design are not in the store."""
         return int(np.sum(self.columns["status"] == MISSING))
 
+    def problem_lines(self) -> list[str]:
+        """The problems for a person: those that say the same in one line."""
+        alike = Counter((p.measure, p.error) for p in self.problems)
+        example = {(p.measure, p.error): p for p in reversed(self.problems)}
+        return [
+            str(example[measure, error])
+            if count == 1
+            else f"the measure `{measure}` failed on {count} models, such as "
+            f"{example[measure, error].key[:KEY_SHOWN]}: {error}"
+            for (measure, error), count in alike.items()
+        ]
+
     @property
     def instruction_sets(self) -> tuple[str, ...]:
         """The instruction sets that made these rows; more than one is worth saying."""
@@ -104,20 +125,22 @@ class Results:
     def where(self, **conditions: Any) -> Results:
         """The rows whose columns equal the given values, or are among a given list.
 
+        Numbers are compared to 12 significant digits.
+
         Raises:
-            ValueError: no such column, or no row left.
+            ValueError: no such column, a value that no row has, or values that no row
+                has together.
         """
         keep = np.ones(len(self), dtype=bool)
         for name, value in conditions.items():
-            several = isinstance(value, list | range)
-            wanted = {frozen_value(v) for v in (value if several else [value])}
-            keep &= np.array([plain(v) in wanted for v in self[name]], dtype=bool)
+            column = [canonical(plain(v)) for v in self[name]]
+            wanted = levels_asked(name, value, levels=dict.fromkeys(column))
+            keep &= np.array([v in wanted for v in column], dtype=bool)
         if not keep.any():
-            levels = {
-                name: list(dict.fromkeys(plain(v) for v in self[name]))[:12]
-                for name in conditions
-            }
-            raise ValueError(f"no row has {conditions}; the values are {levels}")
+            raise ValueError(
+                f"no row has {conditions} together; ask for values that stand in one "
+                "row"
+            )
         return self.taken(np.flatnonzero(keep))
 
     def taken(self, positions: np.ndarray) -> Results:
@@ -188,11 +211,13 @@ def read_results(
     """What a store holds about completed rows and their keys.
 
     Raises:
-        ValueError: a number that is called like a factor or a column of every row.
+        ValueError: a number that is called like a factor or a column of every row, or a
+            row that was trained with other factors.
     """
     factors = tuple(dict.fromkeys(name for row in rows for name in row))
     check_names(factors, measures)
     stored = store.rows()
+    check_factors(stored, rows, keys)
     position = {key: index for index, key in enumerate(stored["key"].to_pylist())}
     at = np.array([position.get(key, -1) for key in keys], dtype=np.int64)
     columns: dict[str, np.ndarray] = {"key": np.array(keys, dtype=object)}
@@ -209,6 +234,37 @@ def read_results(
     columns["wall_seconds"] = columns["wall_seconds"].astype(np.float64)
     numbers = {measure.name: tuple(measure.numbers) for measure in measures}
     return Results(columns, factors, numbers, tuple(problems))
+
+
+def check_factors(stored: pa.Table, rows: Sequence[Row], keys: Sequence[str]) -> None:
+    """Refuse rows whose stored factors are not those asked for.
+
+    A factor at its default is not part of a key, so a default that was changed gives
+    old models to new rows. A factor that only one of the two has is none of that.
+
+    Raises:
+        ValueError: naming the model, the factor and both values.
+    """
+    asked, agreed = dict(zip(keys, rows, strict=True)), set()
+    texts = zip(stored["key"].to_pylist(), stored["factors"].to_pylist(), strict=True)
+    for key, text in texts:
+        if key not in asked:
+            continue
+        row = asked[key]
+        # Most rows differ in their seed alone; each combination is compared once.
+        items = (item for item in row.items() if item[0] != "seed")
+        cell = (SEED.sub("", text), *items)
+        if cell in agreed:
+            continue
+        agreed.add(cell)
+        for name, value in json.loads(text).items():
+            if name in row and canonical(value) != canonical(row[name]):
+                raise ValueError(
+                    f"the model {key[:KEY_SHOWN]} was trained with {name}={value!r}, "
+                    f"and the row asks for {name}={row[name]!r}; both have one key, "
+                    f"since a default is left out of it and that of `{name}` was "
+                    "changed; put it back, or raise the subject's `law`"
+                )
 
 
 def check_names(factors: Sequence[str], measures: Sequence[Measure]) -> None:

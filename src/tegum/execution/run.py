@@ -12,7 +12,14 @@ from tegum.execution.measuring import measure_missing, missing_numbers
 from tegum.execution.progress import Tell
 from tegum.execution.selection import Selection, select
 from tegum.execution.training import train_missing
-from tegum.results import MISSING, Problem, Results, check_names, read_results
+from tegum.results import (
+    MISSING,
+    Problem,
+    Results,
+    check_factors,
+    check_names,
+    read_results,
+)
 from tegum.store import Store
 from tegum.store.parts import MEASURE_SCHEMA
 from tegum.study import Study
@@ -218,7 +225,9 @@ def _train(
     memory: int,
     progress: Tell | None,
 ) -> None:
-    there = set(store.rows()["key"].to_pylist())
+    stored = store.rows()
+    check_factors(stored, selection.rows, selection.keys)
+    there = set(stored["key"].to_pylist())
     missing = [
         row
         for row, key in zip(selection.rows, selection.keys, strict=True)

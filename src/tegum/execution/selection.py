@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Collection, Iterator, Mapping
+import json
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tegum.design import Design, Row, Value, frozen_value, unknown
+from tegum.design import Design, Row, Value, levels_asked, unknown
+from tegum.measures.facts import Measure
 from tegum.store import model_keys
 from tegum.study import Study
-
-MOST_LEVELS_SHOWN = 12
 
 
 @dataclass(frozen=True)
@@ -35,15 +35,24 @@ def select(
 
     Raises:
         ValueError: no such design, fewer than one seed, a factor or level that no row
-            has, or two rows that are the same model.
+            has, two rows that are the same model, a subject that completes some rows
+            only, or a measure with parameters that can not be written down.
     """
     if design not in study.designs:
         raise ValueError(unknown(design, study.designs, what="design"))
+    _refuse_strange_parameters(study.measures)
+    rows: list[Row] = []
     if seeds is None:
-        rows = list(study.completed(design))
+        rows += study.completed(design)
     else:
         table = with_seeds(study.designs[design], seeds, avoid=study.pilot_seeds)
-        rows = list(study.subject.complete(table))
+        rows += study.subject.complete(table)
+        if len(rows) != len(table):
+            raise ValueError(
+                f"the subject `{study.subject.name}` completed {len(table)} rows to "
+                f"{len(rows)}; `complete` must return one for each, in order, or raise "
+                "a ValueError"
+            )
     keys = model_keys(study.subject, rows)
     _refuse_same_models(rows, keys)
     if where:
@@ -96,20 +105,31 @@ def _matching(rows: list[Row], where: Mapping[str, Any]) -> list[int]:
         if any(name not in row for row in rows):
             raise ValueError(unknown(name, rows[0], what="factor"))
     wanted = {
-        name: [frozen_value(v) for v in value]
-        if isinstance(value, list | range)
-        else [frozen_value(value)]
+        name: levels_asked(name, value, levels=dict.fromkeys(row[name] for row in rows))
         for name, value in where.items()
     }
     kept = [
         position
         for position, row in enumerate(rows)
-        if all(row[name] in values for name, values in wanted.items())
+        if all(row[name] in levels for name, levels in wanted.items())
     ]
     if not kept:
-        levels = {
-            name: list(dict.fromkeys(row[name] for row in rows))[:MOST_LEVELS_SHOWN]
-            for name in where
-        }
-        raise ValueError(f"no row of the design has {dict(where)}; it has {levels}")
+        raise ValueError(
+            f"no row of the design has {dict(where)} together; ask for levels that "
+            "stand in one row"
+        )
     return kept
+
+
+def _refuse_strange_parameters(measures: Sequence[Measure]) -> None:
+    for measure in measures:
+        for name, value in measure.parameters.items():
+            try:
+                json.dumps(value, allow_nan=False)
+            except (TypeError, ValueError) as error:
+                raise ValueError(
+                    f"the parameter `{name}` of the measure `{measure.name}` is a "
+                    f"{type(value).__name__} that can not be written down ({error}); "
+                    "give finite numbers, texts, or lists of them, as "
+                    "`array.tolist()` makes of an array"
+                ) from None

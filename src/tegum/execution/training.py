@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from tegum.arrays import RowsFailed
+from tegum.arrays import Artifact, RowsFailed
 from tegum.design import Row
 from tegum.execution.progress import Meter, Tell
 from tegum.store import Provenance, Store
@@ -166,7 +166,7 @@ def _train_chunk(
     errors: dict[int, str] = {}
     started = time.monotonic()
     try:
-        finished = subject.train(
+        finished: Any = subject.train(
             rows,
             workers=workers,
             progress=meter.within(rows=len(rows), work=sum(costs)),
@@ -178,11 +178,7 @@ def _train_chunk(
         finished = getattr(interrupt, "finished", [None] * len(rows))
         interruption.asked.set()
     wall = time.monotonic() - started
-    if len(finished) != len(rows):
-        raise ValueError(
-            f"the subject `{subject.name}` returned {len(finished)} artifacts for "
-            f"{len(rows)} rows; return one for each row, None where there is none"
-        )
+    _refuse_strange(finished, subject, rows)
     kept = [i for i, found in enumerate(finished) if found is not None]
     kept_cost = sum(costs[i] for i in kept)
     store.add_artifacts(
@@ -200,6 +196,31 @@ def _train_chunk(
     return {
         i: errors.get(i, nothing) for i, found in enumerate(finished) if found is None
     }
+
+
+def _refuse_strange(finished: Any, subject: Subject, rows: Sequence[Row]) -> None:
+    """Refuse what is not one artifact or None for each row.
+
+    Raises:
+        ValueError: naming the subject, what came and what is expected.
+    """
+    expected = "return a list with an Artifact for each row, None where there is none"
+    if not isinstance(finished, list | tuple):
+        raise ValueError(
+            f"the subject `{subject.name}` returned a {type(finished).__name__} from "
+            f"`train`; {expected}"
+        )
+    if len(finished) != len(rows):
+        raise ValueError(
+            f"the subject `{subject.name}` returned {len(finished)} artifacts for "
+            f"{len(rows)} rows; {expected}"
+        )
+    for row, found in zip(rows, finished, strict=True):
+        if found is not None and not isinstance(found, Artifact):
+            raise ValueError(
+                f"the subject `{subject.name}` returned a {type(found).__name__} for "
+                f"the row {dict(row)}; {expected}"
+            )
 
 
 def _refuse_giants(
@@ -220,11 +241,11 @@ def _rows_failed(rows: Sequence[Row], errors: Mapping[int, str]) -> RowsFailed:
         for position, text in list(errors.items())[:ERRORS_SHOWN]
     ]
     more = len(errors) - len(shown)
+    others = len(rows) - len(errors)
+    kept = f"the other {others} are" if others else "nothing new is"
     return RowsFailed(
-        f"{len(errors)} of {len(rows)} rows could not be trained; the others are in "
-        "the store:\n  "
-        + "\n  ".join(shown)
-        + (f"\n  and {more} more" if more else ""),
+        f"{len(errors)} of {len(rows)} rows could not be trained; {kept} in the "
+        "store:\n  " + "\n  ".join(shown) + (f"\n  and {more} more" if more else ""),
         finished=[None] * len(rows),
         errors=errors,
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 from pathlib import Path
 
@@ -19,21 +18,42 @@ def make(root: Path) -> None:
     Raises:
         StoreError: the directory holds other things, or can not be written.
     """
+    if not is_free(root):
+        return
     mark = {"format": FORMAT, "version": VERSION}
     mark |= {"written_by": f"tegum {Provenance.of_tegum().tegum_version}"}
-    if root.exists() and any(not p.name.startswith(".") for p in root.iterdir()):
-        with contextlib.suppress(FileNotFoundError):
-            # Another process may have made the store since we looked.
-            require_readable((root / MARK).read_text(encoding="utf-8"), root)
-            return
-        raise StoreError(
-            f"{root} holds files that are not a store's; give an empty or a new "
-            "directory"
-        )
     place = Folder(root)
     place.write(".", MARK, (json.dumps(mark, indent=1) + "\n").encode())
     with place.merging():
         pass
+
+
+def is_free(root: Path) -> bool:
+    """Whether a store could be made in a directory; False if one is there already.
+
+    Raises:
+        StoreError: the directory holds other things, or is none.
+    """
+    try:
+        entries = list(root.iterdir())
+    except FileNotFoundError:
+        return True
+    except NotADirectoryError:
+        raise StoreError(
+            f"{root} is a file, or lies in one; a store is a directory, so give "
+            "another path"
+        ) from None
+    if all(path.name.startswith(".") for path in entries):
+        return True
+    try:
+        # Between two looks another process may have made it.
+        require_readable((root / MARK).read_text(encoding="utf-8"), root)
+    except FileNotFoundError:
+        raise StoreError(
+            f"{root} holds files that are not a store's; give an empty or a new "
+            "directory"
+        ) from None
+    return False
 
 
 def require_readable(text: str, root: Path) -> None:

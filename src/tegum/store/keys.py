@@ -97,7 +97,12 @@ def model_keys(subject: Subject, rows: Sequence[Row]) -> list[str]:
             )
         said = []
         for name in sorted(row):
-            text = _remembered(known, row[name])
+            try:
+                text = _remembered(known, row[name])
+            except ValueError as error:
+                raise ValueError(
+                    f"the factor `{name}` of the row {dict(row)}: {error}"
+                ) from None
             if text != defaults.get(name):
                 said.append(f"{json.dumps(name)}:{text}")
         text = '{"factors":{' + ",".join(said) + "}," + rest

@@ -18,7 +18,7 @@ import safetensors.numpy
 from tegum.arrays import Artifact
 from tegum.design import Row
 from tegum.store.artifacts import artifact_digest, check_arrays
-from tegum.store.format import MARK, make, require_readable
+from tegum.store.format import is_free, make
 from tegum.store.keys import canonical_json, measure_key, model_keys
 from tegum.store.parts import (
     MEASURE_SCHEMA,
@@ -66,24 +66,25 @@ class Store:
                 written.
         """
         root = Path(path)
-        mark = root / MARK
-        try:
-            text = mark.read_text(encoding="utf-8")
-        except NotADirectoryError:
-            raise StoreError(
-                f"{root} is a file, or lies in one; a store is a directory, so give "
-                "another path"
-            ) from None
-        except FileNotFoundError:
+        if is_free(root):
             if not create:
                 raise StoreError(
                     f"there is no store at {root}; run a study first, or give the "
                     "path of one"
-                ) from None
+                )
             make(root)
-            return cls(Folder(root))
-        require_readable(text, root)
         return cls(Folder(root))
+
+    @classmethod
+    def peek(cls, path: str | Path) -> Store:
+        """The store in a directory, or an empty one in memory where it could be made.
+
+        Nothing is made: for planning.
+
+        Raises:
+            ValueError: a path at which no store can be opened or made.
+        """
+        return cls.in_memory() if is_free(Path(path)) else cls.open(path, create=False)
 
     @classmethod
     def in_memory(cls) -> Store:
