@@ -3,6 +3,7 @@
 import json
 import math
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -595,7 +596,7 @@ def test_a_whole_arm_missing_is_undecided_in_words():
     assert verdict.seeds_needed is None
     lost = {**columns, "y": np.where(control, columns["y"], math.nan)}
     verdict = verdict_on(claim_of(FALLS, above(0)), lost)
-    assert verdict.reasons == ("y is undefined or missing for all 11 seeds",)
+    assert verdict.reasons == ("`y` is undefined or missing for all 11 seeds",)
     assert math.isnan(verdict.parts[0].estimate)
     none = verdict_on(claim_of(FALLS, above(0)), columns, made=np.zeros(22, dtype=bool))
     assert none.reasons == ("no seed has a row yet",)
@@ -651,10 +652,92 @@ def test_a_ratio_is_undefined_where_the_control_is_zero():
         verdict_on(claim_of(ratio, above(1)), columns)
 
 
-def test_a_value_outside_its_declared_range_is_an_error_not_a_verdict():
-    columns = paired_columns(3.0 + SPREAD)
-    with pytest.raises(ValueError, match=r"`y` is 2.5.*\[0, 1\]; correct the range"):
-        verdict_on(claim_of(FALLS, above(0)), columns, ranges={"y": (0, 1)})
+def test_a_value_outside_its_declared_range_leaves_its_part_undecided():
+    columns = paired_columns(SPREAD)
+    columns["z"] = columns["y"] + 3.0
+    facts = {
+        "ranges": {"y": (0, 0.3), "z": (-INF, INF)},
+        "resolutions": {"y": 1e-6, "z": 1e-6},
+    }
+    claims = [
+        claim_of(FALLS, below(9.0)),
+        claim_of(level("z", where={"rate": 0.5}), above(1)),
+    ]
+    claims[1] = replace(claims[1], name="D")
+    plan = {"C": 11, "D": 11}
+    broken, sound = judge(claims, columns, alpha=0.05, planned_seeds=plan, **facts)
+    assert (broken.word, sound.word) == ("undecided", "supported")
+    assert broken.parts[0].low == -INF
+    assert broken.seeds_needed is None
+    assert "-0.5 in a row, and its declared range is [0, 0.3]" in broken.reasons[0]
+
+
+def test_missing_seeds_without_a_declared_range_are_what_the_reason_names():
+    design = grid(rate=0.5, seeds=20)
+    columns = columns_of(design, y=lambda r: math.nan if r["seed"] < 8 else 1.0)
+    verdict = verdict_on(claim_of(level("y", where={}), above(0)), columns)
+    (reason,) = verdict.reasons
+    assert reason.startswith("8 of 20 seeds are missing, and with the range declared")
+
+
+def test_a_ratio_to_zero_says_so():
+    columns = paired_columns(np.ones(20))
+    ratio = paired_ratio("y", factor="rate", treated=0.5, control=0.0, where={})
+    verdict = verdict_on(claim_of(ratio, above(2)), columns, ranges={"y": (0, INF)})
+    assert "`y` at rate 0.0 is 0 in 20 of 20 seeds" in verdict.reasons[0]
+
+
+def test_a_resolution_that_hides_the_answer_is_named():
+    columns = paired_columns(np.linspace(1e-9, 2e-9, 20), control=1e-8)
+    verdict = verdict_on(claim_of(FALLS, above(5e-10)), columns)
+    assert "differences below 1e-06 can not be seen" in verdict.reasons[0]
+    finer = verdict_on(claim_of(FALLS, above(5e-10)), columns, resolutions={"y": 1e-12})
+    assert finer.word == "supported"
+
+
+# --- what else differs ---
+
+
+def tuned(arms, **more):
+    design = Design.from_rows(
+        {**arm, **more, "seed": seed} for arm in arms for seed in range(10)
+    )
+    return columns_of(design, y=lambda r: r["rate"] + 0.01 * r["seed"])
+
+
+def test_what_else_differs_between_the_arms_is_said_and_decides_nothing():
+    alone = tuned([{"rate": 0.0, "lr": 0.1}, {"rate": 0.5, "lr": 0.1}])
+    both = tuned([{"rate": 0.0, "lr": 0.1}, {"rate": 0.5, "lr": 0.2}])
+    silent = verdict_on(claim_of(FALLS, above(0.1)), alone)
+    verdict = verdict_on(claim_of(FALLS, above(0.1)), both)
+    note = "the arms also differ in lr: 0.2 against 0.1"
+    assert (silent.word, silent.reasons) == ("supported", ())
+    assert (verdict.word, verdict.reasons) == ("supported", (note,))
+    assert verdict.parts[0].reason == ""
+    assert note in verdict.describe()
+    assert verdict.to_record()["reasons"] == [note]
+    assert verdict.to_record()["parts"][0]["notes"] == [note]
+
+
+def test_a_difference_in_some_cells_only_says_in_which():
+    rows = [{"rate": r, "q": q, "steps": 1} for r in (0.0, 0.5) for q in (0.1, 0.9)]
+    rows[3]["steps"] = 9
+    columns = tuned(rows)
+    where = {"q": [0.1, 0.9]}
+    estimand = paired_difference(
+        "y", factor="rate", treated=0.5, control=0.0, where=where
+    )
+    verdict = verdict_on(claim_of(estimand, above(0.1)), columns)
+    assert verdict.reasons == ("the arms also differ in steps: 9 against 1 at q 0.9",)
+
+
+def test_a_factor_that_varies_along_a_slope_is_said():
+    columns = tuned([{"rate": r, "lr": r / 5} for r in (0.0, 0.25, 0.5)])
+    verdict = verdict_on(
+        claim_of(slope("y", factor="rate", where={}), above(0.1)), columns
+    )
+    assert verdict.reasons == ("lr also varies along rate: 0, 0.05, 0.1",)
+    assert verdict.word == "supported"
 
 
 # --- convergence ---

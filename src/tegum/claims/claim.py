@@ -138,7 +138,8 @@ class PartVerdict:
     `estimate` is that of the seeds with a value (NaN when there are none), `[low,
     high]` the simultaneous interval at `level`. `seeds` counts those that an arm
     has reached, `missing` those of them without a value. `reason` says in words why
-    the part is undecided, and is empty otherwise.
+    the part is undecided, and is empty otherwise. `notes` say what a reader must know
+    whatever the word, such as what else differs between the arms.
     """
 
     estimand: Estimand
@@ -151,6 +152,7 @@ class PartVerdict:
     missing: int
     word: Word
     reason: str = ""
+    notes: tuple[str, ...] = ()
 
     def to_record(self) -> dict[str, Any]:
         """The part for JSON; infinite and undefined numbers as text."""
@@ -166,6 +168,7 @@ class PartVerdict:
             "missing": self.missing,
             "word": self.word,
             "reason": self.reason,
+            "notes": list(self.notes),
         }
 
 
@@ -178,7 +181,7 @@ class Verdict:
     smallest number among the parts, `planned` the number that was registered.
     `seeds_needed` says about how many would decide an undecided claim; None where that
     can not be said, or where more seeds would not help. `reasons` says in words what
-    keeps the claim undecided.
+    keeps the claim undecided, and the notes of its parts, which do not change the word.
     """
 
     claim: Claim

@@ -17,13 +17,13 @@ from tegum.claims.estimands import conditions_in_words
 from tegum.claims.given import require_once
 from tegum.claims.paired import Sample, sample_of
 from tegum.claims.planning import fewest_to_decide
+from tegum.claims.reasons import why_undecided
 from tegum.claims.table import Table
 from tegum.design import unknown
 from tegum.statistics import (
     EVERYWHERE,
     Interval,
     clopper_pearson,
-    fewest_seeds,
     median_interval,
     simultaneous_level,
 )
@@ -86,8 +86,7 @@ def judge(
 
     Raises:
         ValueError: an unknown factor or number, a factor that nothing fixes, two
-            claims of one name, no planned seeds for a claim, or a value outside the
-            range declared for its number.
+            claims of one name, or no planned seeds for a claim.
     """
     if not claims:
         return ()
@@ -260,7 +259,7 @@ def _judge_claim(
         seeds,
         planned,
         needed,
-        reasons,
+        tuple(dict.fromkeys((*reasons, *(n for p in parts for n in p.notes)))),
         "interim" if seeds < planned else "exploratory",
     )
 
@@ -329,7 +328,7 @@ def _judge_part(part: Part, sample: Sample, bench: _Bench) -> PartVerdict:
     missing = int(np.isnan(sample.values).sum())
     reason = ""
     if word == "undecided":
-        reason = _why(part, sample, interval, bench.level)
+        reason = why_undecided(part, sample, interval, bench.level)
     return PartVerdict(
         part.estimand,
         part.region,
@@ -340,6 +339,7 @@ def _judge_part(part: Part, sample: Sample, bench: _Bench) -> PartVerdict:
         missing,
         word,
         reason,
+        sample.tied,
     )
 
 
@@ -347,6 +347,8 @@ def _interval(part: Part, sample: Sample, level: float) -> tuple[float, Interval
     there = sample.values[~np.isnan(sample.values)]
     if there.size == 0:
         return math.nan, Interval(*EVERYWHERE)
+    if sample.broken:
+        return float(np.median(there)), Interval(*EVERYWHERE)
     if part.estimand.kind == "proportion":
         inside = int(sample.inside(part.estimand.region).sum())
         missing = sample.values.size - there.size
@@ -360,30 +362,6 @@ def _interval(part: Part, sample: Sample, level: float) -> tuple[float, Interval
         resolution=sample.resolution,
     )
     return float(np.median(there)), interval
-
-
-def _why(part: Part, sample: Sample, interval: Interval, level: float) -> str:
-    """In words, what keeps a part undecided."""
-    n = sample.values.size
-    missing = int(np.isnan(sample.values).sum())
-    if sample.empty_cells:
-        return f"no row at {sample.empty_cells[0]}"
-    if n == 0:
-        return "no seed has a row yet"
-    if missing == n:
-        return f"{part.estimand.number} is undefined or missing for all {n} seeds"
-    if interval == EVERYWHERE:
-        return (
-            f"{n} seeds are too few for an interval at level {level:.6g}; it needs "
-            f"{fewest_seeds(level)}"
-        )
-    reason = (
-        f"the interval [{interval.low:.4g}, {interval.high:.4g}] is neither inside nor "
-        f"outside the region ({part.region.describe()})"
-    )
-    if missing:
-        reason += f"; {missing} of {n} seeds are missing and may lie anywhere"
-    return reason
 
 
 def _reason(part: PartVerdict, parts: int) -> str:

@@ -20,13 +20,18 @@ class Sample:
     """One value for each seed that counts (`Table.seeds_of`); NaN where it is missing.
 
     `declared_range` and `resolution` are those of the estimand. `empty_cells` says in
-    words which cells no row fills.
+    words which cells no row fills, `broken` why nothing can be said of these values,
+    `undefined` why some of them are missing although the number is there, and `tied`
+    what else differs between the arms.
     """
 
     values: Float[ndarray, " seed"]
     declared_range: tuple[float, float]
     resolution: float
-    empty_cells: tuple[str, ...]
+    empty_cells: tuple[str, ...] = ()
+    broken: str = ""
+    undefined: str = ""
+    tied: tuple[str, ...] = ()
 
     def inside(self, region: Region | None) -> Bool[ndarray, " seed"]:
         """For each seed, whether its value lies in a region; False where missing."""
@@ -47,8 +52,7 @@ def sample_of(
     Only finite numbers count as values: a model that diverged gives none.
 
     Raises:
-        ValueError: an unknown factor, one that nothing fixes, or a value outside
-            `declared_range` by more than `resolution`.
+        ValueError: an unknown factor, or one that nothing fixes.
     """
     arms = table.arms(estimand)
     cells = list(arms)
@@ -62,13 +66,15 @@ def sample_of(
         return Sample(nothing, EVERYWHERE, resolution, (lacking,))
     data = np.array([[table.by_seed(values, c) for c in arm] for arm in arms.cells])
     data = np.where(np.isfinite(data), data, np.nan)[:, :, present]
-    _require_declared(estimand, data, declared_range, resolution)
     found, step = _per_seed(estimand, arms, data, resolution)
     return Sample(
         np.where(np.isfinite(found), found, np.nan),
         _range_of(estimand, arms, declared_range),
         step,
         empty,
+        _outside(estimand, data, declared_range, resolution),
+        _undefined(estimand, data),
+        table.tied(estimand),
     )
 
 
@@ -132,17 +138,35 @@ def _range_of(
     return declared_range
 
 
-def _require_declared(
+def _outside(
     estimand: Estimand,
     data: Float[ndarray, "arm cell seed"],
     declared_range: tuple[float, float],
     resolution: float,
-) -> None:
+) -> str:
+    """That a value lies outside its declared range by more than the resolution.
+
+    The ends of that range are where missing values enter: if it is wrong, so are they.
+    """
     least, most = declared_range
     outside = (data < least - resolution) | (data > most + resolution)
-    if outside.any():
-        raise ValueError(
-            f"`{estimand.number}` is {data[outside][0]:g} in a row, and its declared "
-            f"range is [{least:g}, {most:g}]; correct the range that the measure "
-            "declares, or the measure"
-        )
+    if not outside.any():
+        return ""
+    return (
+        f"`{estimand.number}` is {data[outside][0]:g} in a row, and its declared range "
+        f"is [{least:g}, {most:g}]; correct the range that the measure declares, or "
+        "the measure"
+    )
+
+
+def _undefined(estimand: Estimand, data: Float[ndarray, "arm cell seed"]) -> str:
+    """That a ratio has a control of 0."""
+    if estimand.kind != "paired_ratio":
+        return ""
+    zero = int((data[1] <= 0).any(axis=0).sum())
+    if zero == 0:
+        return ""
+    return (
+        f"`{estimand.number}` at {estimand.factor} {estimand.control} is 0 in {zero} "
+        f"of {data.shape[2]} seeds, where a ratio to it is undefined"
+    )

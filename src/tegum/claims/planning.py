@@ -25,7 +25,7 @@ def fewest_to_decide(
     inside: list[int | None] = []
     outside: list[int | None] = []
     for part, sample in zip(parts, samples, strict=True):
-        if sample.empty_cells or np.isnan(sample.values).all():
+        if sample.empty_cells or sample.broken or np.isnan(sample.values).all():
             inside.append(None)
             continue
         within, without = part.region.intervals, part.region.gaps()

@@ -199,6 +199,36 @@ class Table:
             if not self.has_level(name, value)
         ]
 
+    def tied(self, estimand: Estimand) -> tuple[str, ...]:
+        """What differs between the arms besides the factor contrasted, in words.
+
+        Whatever a claim says of the factor, it says of these as well.
+        """
+        if estimand.factor is None:
+            return ()
+        arms = self.arms(estimand).cells
+        found: dict[str, list[Cell]] = {}
+        for cells in zip(*arms, strict=True):
+            rows = [self.rows_in(cell) for cell in cells]
+            if not all(r.size for r in rows):
+                continue
+            for name in self.factors:
+                if name in (UNIT, estimand.factor):
+                    continue
+                column = self.factors.index(name)
+                levels = [self.levels[name][self.codes[r[0], column]] for r in rows]
+                if any(canonical(v) != canonical(levels[0]) for v in levels):
+                    words = _difference(estimand, name, levels)
+                    cell = {n: v for n, v in cells[0].items() if n != estimand.factor}
+                    found.setdefault(words, []).append(cell)
+        several = len(arms[0]) > 1
+        return tuple(
+            f"{words} at {'; at '.join(map(conditions_in_words, at))}"
+            if several and len(at) < len(arms[0])
+            else words
+            for words, at in found.items()
+        )
+
     def _matching(self, cell: Cell) -> Int[ndarray, " row"]:
         rows = np.arange(len(self.codes))
         for name, value in cell.items():
@@ -254,6 +284,13 @@ class Table:
                 )
             places.append(value)
         return tuple(sorted(places))
+
+
+def _difference(estimand: Estimand, name: str, levels: Sequence[Value]) -> str:
+    shown = [conditions_in_words({"": value}).strip() for value in levels]
+    if estimand.contrast:
+        return f"the arms also differ in {name}: {shown[0]} against {shown[1]}"
+    return f"{name} also varies along {estimand.factor}: {', '.join(shown)}"
 
 
 def _encode(column: Any) -> tuple[tuple[Value, ...], Int[ndarray, " row"]]:
