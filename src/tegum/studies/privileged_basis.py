@@ -280,7 +280,8 @@ CLAIMS = [
                 below(-0.02, "Adam spreads"),
             )
         ],
-        reason="By 0.02, about as far as one basis at random strays in the pilot.",
+        reason="By 0.02, a fourteenth of what antipodal pairs on the axes have; the "
+        "median of random bases is 0.",
         source=f"The pilot; that Adam privileges a basis: {ELHAGE}.",
         rivals=[
             between(-0.02, 0.02, "Adam privileges none"),
