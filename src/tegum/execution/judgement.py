@@ -46,7 +46,7 @@ def judge(
     looks = _looks(study, design, seeds=seeds)
     number = max((look.number for look in looks.values()), default=1)
     verdicts = _judged(study, design, results, made, looks=looks, number=number)
-    planned = selection if seeds is None else select(study, design)
+    planned = None if seeds is None else select(study, design)
     standing = Standing.of(study, store, results, planned=planned)
     verdicts = tuple(standing.settled(verdict) for verdict in verdicts)
     if record:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -22,13 +23,14 @@ from tegum.study import Study
 class Standing:
     """What decides how far a verdict may be trusted.
 
-    `planned` are the rows of the design, `stored` every row of the store, and `own`
-    says which of these were made under the present registry.
+    `planned` are the rows of the design where the results hold others, `stored` every
+    row of the store, and `own` says which of these were made under the present
+    registry.
     """
 
     study: Study
     results: Results
-    planned: Selection
+    planned: Selection | None
     stored: pa.Table
     own: np.ndarray
     registrations: Sequence[Mapping[str, Any]]
@@ -36,7 +38,7 @@ class Standing:
 
     @classmethod
     def of(
-        cls, study: Study, store: Store, results: Results, *, planned: Selection
+        cls, study: Study, store: Store, results: Results, *, planned: Selection | None
     ) -> Standing:
         """Read what the store and its registry say about a study."""
         stored, marks = store.rows(), store.registry_marks()
@@ -73,16 +75,31 @@ class Standing:
         reasons += self._seen_in_other_cells(rows)
         return replace(verdict, standing="confirmatory", reasons=reasons)
 
-    @property
+    @cached_property
     def _table(self) -> Table:
         return Table.from_columns(self.results.columns, factors=self.results.factors)
 
+    @cached_property
+    def _planned_table(self) -> Table:
+        rows = self.planned.rows if self.planned else ()
+        columns = {n: [row.get(n) for row in rows] for n in self.results.factors}
+        return Table.from_columns(columns, factors=self.results.factors)
+
+    @cached_property
+    def _digest(self) -> str:
+        return self.study.digest()
+
+    @cached_property
+    def _bits(self) -> dict[str, str]:
+        keys, bits = (self.stored[n].to_pylist() for n in ("key", "artifact_digest"))
+        return dict(zip(keys, bits, strict=True))
+
     def _planned_and_lacking(self, claim: Claim, there: set[str]) -> int:
         """How many rows the design has in a claim's cells that are not there."""
-        rows, factors = self.planned.rows, self.results.factors
-        columns = {name: [row.get(name) for row in rows] for name in factors}
-        used = _used(claim, Table.from_columns(columns, factors=factors))
-        return sum(self.planned.keys[i] not in there for i in np.flatnonzero(used))
+        if self.planned is None:
+            return 0
+        used = np.flatnonzero(_used(claim, self._planned_table))
+        return sum(self.planned.keys[i] not in there for i in used)
 
     def _doubt(self, rows: Results) -> str:
         """Why a verdict on these rows confirms nothing; empty if it may confirm."""
@@ -109,10 +126,6 @@ class Standing:
             )
         return ""
 
-    @property
-    def _digest(self) -> str:
-        return self.study.digest()
-
     def _before(self, line: int) -> pa.Table:
         """The rows that were there before a line, or may have been."""
         late = self.stored["registry_position"].to_numpy() > line
@@ -128,10 +141,8 @@ class Standing:
             return 0
         names = ("seed", "artifact_digest", "status")
         there = set(zip(*(before[name].to_pylist() for name in names), strict=True))
-        keys, bits = (self.stored[n].to_pylist() for n in ("key", "artifact_digest"))
-        digests = dict(zip(keys, bits, strict=True))
         return sum(
-            status != "diverged" and (plain(seed), digests[key], status) in there
+            status != "diverged" and (plain(seed), self._bits.get(key), status) in there
             for key, seed, status in zip(
                 rows["key"], rows["seed"], rows["status"], strict=True
             )
