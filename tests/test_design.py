@@ -1,5 +1,6 @@
 """Designs: grids, dictionaries, dataframes, and what is refused."""
 
+import jaxtyping
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -108,6 +109,34 @@ def test_rows_are_read_only():
 def test_what_makes_no_design_is_refused_with_the_remedy(make, says):
     with pytest.raises(ValueError, match=says):
         make()
+
+
+def test_a_number_of_seeds_may_come_from_numpy():
+    assert grid(rate=0.0, seeds=np.int64(3)) == grid(rate=0.0, seeds=3)
+
+
+@pytest.mark.parametrize(
+    ("factors", "says"),
+    [
+        ({"seeds": 20.0}, "`seeds` is 20.0; give how many as a whole number"),
+        ({"seeds": "20"}, "`seeds` is '20'"),
+        ({"seeds": True}, "`seeds` is True"),
+        ({"rate": {0.0, 0.5}}, "`rate` is a set; give its levels as a list"),
+        ({"site": ("a", "b")}, "`site` is .*a tuple is one value: a list holds levels"),
+    ],
+)
+def test_levels_of_another_kind_are_refused_by_name(factors, says):
+    jaxtyping.config.update("jaxtyping_disable", True)
+    try:
+        with pytest.raises(ValueError, match=says):
+            grid(**factors)
+    finally:
+        jaxtyping.config.update("jaxtyping_disable", False)
+
+
+def test_a_tuple_that_a_factor_refuses_says_what_a_list_would_do():
+    with pytest.raises(ValueError, match=r"row 0: .*a list holds levels"):
+        ToyModels().complete(grid(**SMALL, rate=(0.0, 0.5), seeds=1))
 
 
 def test_a_completed_row_has_every_factor_in_the_subjects_order():

@@ -48,6 +48,20 @@ def bits(artifacts):
     ]
 
 
+def test_values_that_share_a_key_are_one_value_to_the_function():
+    seen = []
+
+    def told(row):
+        seen.append(row["scale"])
+        return {"W": np.zeros(1)}
+
+    subject = FunctionSubject("told", told, in_process=True)
+    for scale in (1, 1.0, 0.1, 0.1 + 1e-14, (0.3, 1.0), (0.1 + 0.2, 1)):
+        trained(subject, grid(scale=[scale], seeds=1))
+    assert seen == [1, 1, 0.1, 0.1, (0.3, 1), (0.3, 1)]
+    assert [type(value) for value in seen[:4]] == [int, int, float, float]
+
+
 @pytest.mark.parametrize("in_process", [False, True])
 def test_every_row_becomes_an_artifact(in_process):
     subject = FunctionSubject("noisy", noisy, in_process=in_process)

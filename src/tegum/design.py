@@ -19,6 +19,8 @@ Row = Mapping[str, Any]
 REQUIRED = object()
 """The default of a factor that every row must state."""
 
+TUPLE_HINT = "; a tuple is one value: a list holds levels"
+
 LEVELS_SHOWN = 12
 """How many levels of a factor an error names."""
 
@@ -177,7 +179,9 @@ class Design:
         return pandas.DataFrame([dict(row) for row in self.rows])
 
 
-def grid(*, seeds: int | Sequence[int] | None = None, **factors: Any) -> Design:
+def grid(
+    *, seeds: int | np.integer | Iterable[int] | None = None, **factors: Any
+) -> Design:
     """Every combination of the given levels.
 
     A list, range or array holds levels; anything else is the one level of its factor.
@@ -187,15 +191,16 @@ def grid(*, seeds: int | Sequence[int] | None = None, **factors: Any) -> Design:
     20
 
     Raises:
-        ValueError: a factor with no level.
+        ValueError: a factor with no level, a set (which has no order), a tuple of
+            anything but numbers, or seeds that are no whole numbers.
     """
     if seeds is not None:
         if "seed" in factors:
             raise ValueError("give `seed=` or `seeds=`, not both")
-        factors["seed"] = list(range(seeds)) if isinstance(seeds, int) else list(seeds)
+        factors["seed"] = _seed_levels(seeds)
     levels: dict[str, list[Value]] = {}
     for factor, value in factors.items():
-        levels[factor] = levels_of(value)
+        levels[factor] = _levels_of_factor(factor, value)
         if not levels[factor]:
             name = "seeds" if factor == "seed" and seeds is not None else factor
             raise ValueError(f"`{name}` has no level, so the grid is empty; give one")
@@ -205,6 +210,30 @@ def grid(*, seeds: int | Sequence[int] | None = None, **factors: Any) -> Design:
             for combination in itertools.product(*levels.values())
         )
     )
+
+
+def _seed_levels(seeds: Any) -> list[Any]:
+    if isinstance(seeds, int | np.integer) and not isinstance(seeds, bool):
+        return list(range(seeds))
+    if isinstance(seeds, str) or not isinstance(seeds, Iterable):
+        raise ValueError(
+            f"`seeds` is {seeds!r}; give how many as a whole number, or a list of them"
+        )
+    return list(seeds)
+
+
+def _levels_of_factor(factor: str, value: Any) -> list[Value]:
+    if isinstance(value, set | frozenset | Mapping):
+        raise ValueError(
+            f"`{factor}` is a {type(value).__name__}; give its levels as a list"
+        )
+    try:
+        return levels_of(value)
+    except (TypeError, ValueError):
+        raise ValueError(
+            f"`{factor}` is {value!r}; a level is a number, a text, a truth value, "
+            f"None or a tuple of numbers{TUPLE_HINT}"
+        ) from None
 
 
 def complete(
@@ -239,7 +268,8 @@ def complete(
                 try:
                     checked[seen] = factor.check(value)
                 except ValueError as error:
-                    raise ValueError(f"row {position}: {error}") from None
+                    hint = TUPLE_HINT if isinstance(value, tuple) else ""
+                    raise ValueError(f"row {position}: {error}{hint}") from None
             full[factor.name] = checked[seen]
         completed.append(full)
     return completed
@@ -317,7 +347,7 @@ def levels_asked(
         more = ", ..." if len(there) > LEVELS_SHOWN else ""
         remedy = ""
         if any(isinstance(v, tuple) and all(x in there for x in v) for v in absent):
-            remedy = "; a tuple is one value: a list holds levels"
+            remedy = TUPLE_HINT
         raise ValueError(
             f"no row has {factor} {shown}; its levels are {known}{more}{remedy}"
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import multiprocessing
 import multiprocessing.connection
 import os
@@ -19,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from tegum.arrays import Artifact, RowsFailed, stream_key
-from tegum.design import Factor, Row, check_rows, complete
+from tegum.design import Factor, Row, check_rows, complete, rounded
 
 POLL_SECONDS = 0.2
 ENTRY_SHOWN = 4
@@ -44,7 +45,9 @@ class FunctionSubject:
     diverged; return an `Artifact` to say otherwise.
 
     `factors` are the columns it understands, for example `tegum.toys.FACTORS`; without
-    any, every column with plain values is passed on, and each row must state them all.
+    any, every column with plain values is passed on, and each row must state them all;
+    numbers then have the 12 significant digits by which a row is found, whole ones as
+    `int`: 1 and 1.0 are one row.
     `check_together(row)` may refuse a combination with a `ValueError`.
 
     Whatever comes of a row must follow from the row: draw every random number from
@@ -226,7 +229,16 @@ def _plain_rows(design: Iterable[Row], *, subject: str) -> list[dict[str, Any]]:
                     f"row {position}: `{name}` is {value!r}; it must be a number, a "
                     "text, a truth value, None or a tuple of numbers, and not NaN"
                 )
-    return rows
+    return [{name: _as_found(value) for name, value in row.items()} for row in rows]
+
+
+def _as_found(value: Any) -> Any:
+    """A value as its key has it, so that rows of one key can not train differently."""
+    if isinstance(value, tuple):
+        return tuple(_as_found(part) for part in value)
+    if isinstance(value, float) and math.isfinite(value):
+        return rounded(value, digits=12)
+    return value
 
 
 def _outcome(function: Callable[[Row], Any], row: Row) -> Outcome:
