@@ -35,7 +35,7 @@ WAYS = (
     ("clean, rotated", PALETTE[2], "square"),
     ("masked", PALETTE[1], "diamond"),
 )
-ALONE = "masks alone: 1 / (1 - p), no learning"
+ALONE = "masks without learning, for units of mean 0"
 
 
 def basis_and_kurtosis(results: Results, verdicts: Sequence[Verdict]) -> go.Figure:
@@ -43,7 +43,7 @@ def basis_and_kurtosis(results: Results, verdicts: Sequence[Verdict]) -> go.Figu
 
     Curves are medians over seeds against the dropout rate, bands run from the tenth to
     the ninetieth of a hundred seeds. Open marks are SGD. The dotted line is what masks
-    make of the models trained without dropout.
+    would make of the models trained without dropout, were the mean of their units 0.
     """
     below = [f"Kurtosis: {_cell_name(q, decay)}" for q, decay, _ in KURTOSIS_OF]
     figure = make_subplots(

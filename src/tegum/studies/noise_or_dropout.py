@@ -169,7 +169,7 @@ DEFAULT = (
 FULL = (
     DEFAULT
     | small(
-        rates=[0.0, 0.1, 0.2, 0.3, 0.4, RATE, 0.6, 0.7],
+        rates=[0.0, 0.1, 0.3, RATE, 0.7],
         densities=[1.0, 0.7, 0.5, 0.3, 0.2, 0.1, 0.05, 0.03, 0.01],
         seeds=60,
     )

@@ -496,7 +496,7 @@ SAID = {
         "features are dense and equally important",
         "refuted": "Not everywhere: in some cell dropout prefers no basis",
         "undecided": "In {supported} of {parts} cells dropout gives the hidden layer a "
-        "basis of its own; the rest is undecided",
+        "basis of its own, the rest being undecided",
     },
     "aligns-on-both-sides": {
         "supported": "; features are aligned with units where they are equally "
