@@ -5,6 +5,7 @@ import math
 import time
 from dataclasses import replace
 
+import jaxtyping
 import numpy as np
 import pytest
 from hypothesis import given
@@ -693,6 +694,40 @@ def test_a_resolution_that_hides_the_answer_is_named():
     assert "differences below 1e-06 can not be seen" in verdict.reasons[0]
     finer = verdict_on(claim_of(FALLS, above(5e-10)), columns, resolutions={"y": 1e-12})
     assert finer.word == "supported"
+
+
+@pytest.fixture
+def unchecked():
+    """As it is for a user: no annotation is checked when tegum is called."""
+    jaxtyping.config.update("jaxtyping_disable", True)
+    yield
+    jaxtyping.config.update("jaxtyping_disable", False)
+
+
+@pytest.mark.usefixtures("unchecked")
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda: make_claim(parts=Part(FALLS, above(0))), r"`parts` holds Part\("),
+        (
+            lambda: make_claim(parts=[FALLS]),
+            r"`parts` holds Estimand.*\[Part\(\.\.\.\)",
+        ),
+        (lambda: make_claim(rivals=above(0, "up")), "`rivals` holds Region"),
+        (lambda: make_claim(designs="demo"), r"`designs` holds 'demo'; give a list"),
+        (lambda: make_claim(statement=None), "`statement` is None; give a text"),
+        (lambda: above("0.1"), "has the end '0.1'; give a number"),
+    ],
+)
+def test_an_argument_of_another_kind_is_refused_by_name(make, words):
+    with pytest.raises(ValueError, match=words):
+        make()
+
+
+def test_a_tuple_of_levels_in_a_claim_says_what_a_list_would_do():
+    claim = claim_of(level("y", where={"rate": (0.0, 0.5)}), above(0))
+    with pytest.raises(ValueError, match="a tuple is one value: a list holds levels"):
+        check_claim(claim, grid(rate=[0.0, 0.5], seeds=3), ["y"])
 
 
 # --- what else differs ---

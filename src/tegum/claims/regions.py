@@ -36,6 +36,9 @@ class Region:
         """Check the ends and join what meets."""
         if not self.intervals:
             raise ValueError("a region needs at least one interval; use below(0.9)")
+        for end in (end for pair in self.intervals for end in pair):
+            if isinstance(end, str):
+                raise ValueError(f"a region has the end {end!r}; give a number")
         joined: list[tuple[float, float]] = []
         for low, high in sorted((float(a), float(b)) for a, b in self.intervals):
             if not low < high:

@@ -12,7 +12,7 @@ from jaxtyping import Bool, Float, Int
 from numpy import ndarray
 
 from tegum.claims.estimands import UNIT, Estimand, conditions_in_words
-from tegum.design import Design, Value, canonical, frozen_value, unknown
+from tegum.design import TUPLE_HINT, Design, Value, canonical, frozen_value, unknown
 
 Cell = Mapping[str, Value]
 """What a cell of the design fixes: one value for each named factor."""
@@ -194,6 +194,7 @@ class Table:
         return [
             f"no row has {conditions_in_words({name: value})}; its levels are "
             f"{_shown(self.levels[name])}"
+            f"{TUPLE_HINT if isinstance(value, tuple) else ''}"
             for name, values in named.items()
             for value in values
             if not self.has_level(name, value)
