@@ -56,10 +56,11 @@ def list_studies(
 ) -> None:
     """Every study with the question it asks and its last verdicts."""
     from tegum.execution import last_verdicts
+    from tegum.store import Store
     from tegum.studies import names, study_named
 
     with _errors():
-        opened = _store(store, create=False)
+        opened = Store.peek(store)
         questions = {
             said["study"]: said["registration"]["question"]
             for said in opened.registry()
@@ -115,11 +116,12 @@ def run(
     stopped by Ctrl-C with what was finished kept.
     """
     from tegum.execution import execute, judge, plan
+    from tegum.store import Store
 
     with _errors():
         asked = _study(study)
         conditions = _conditions(where or [])
-        opened = _store(store, create=not dry_run)
+        opened = Store.peek(store) if dry_run else Store.open(store)
         planned = plan(
             asked, opened, design=design, seeds=seeds, where=conditions, workers=workers
         )
@@ -137,8 +139,8 @@ def run(
                 workers=workers,
                 progress=progress,
             )
-        for problem in results.problems:
-            typer.echo(f"tegum: {problem}", err=True)
+        for line in results.problem_lines():
+            typer.echo(f"tegum: {line}", err=True)
         if conditions:
             print_rows(asked, len(results), as_json=as_json)
         else:
@@ -249,14 +251,6 @@ def _study(name: str) -> Study:
 
     is_path = name.endswith(".py") or "/" in name
     return study_from_file(Path(name)) if is_path else study_named(name)
-
-
-def _store(path: Path, *, create: bool) -> Store:
-    from tegum.store import Store
-
-    if create or path.exists():
-        return Store.open(path)
-    return Store.in_memory()
 
 
 def _existing(path: Path) -> Store:
