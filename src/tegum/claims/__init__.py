@@ -15,6 +15,7 @@ from tegum.claims.estimands import paired_ratio as paired_ratio
 from tegum.claims.estimands import proportion as proportion
 from tegum.claims.estimands import slope as slope
 from tegum.claims.judging import judge as judge
+from tegum.claims.judging import median_farthest_from_0 as median_farthest_from_0
 from tegum.claims.judging import plan_seeds as plan_seeds
 from tegum.claims.regions import Region as Region
 from tegum.claims.regions import above as above

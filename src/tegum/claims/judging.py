@@ -198,7 +198,9 @@ class _Convergence:
                 present = self.table.seeds_in(cell)
                 if not present.any():
                     continue
-                middle = _farthest_median(self.table.by_seed(values, cell)[present])
+                middle = median_farthest_from_0(
+                    self.table.by_seed(values, cell)[present]
+                )
                 if not abs(middle) <= limit:
                     lost = "undefined, not measured or diverged"
                     shown = lost if math.isinf(middle) else f"{middle:.3g}"
@@ -210,7 +212,7 @@ class _Convergence:
         return list(dict.fromkeys(reasons))
 
 
-def _farthest_median(values: Float[ndarray, " seed"]) -> float:
+def median_farthest_from_0(values: Float[ndarray, " seed"]) -> float:
     """The median farthest from 0 that values which are not finite could give."""
     there = np.isfinite(values)
     ends = [float(np.median(np.where(there, values, e))) for e in (np.inf, -np.inf)]

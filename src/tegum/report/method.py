@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from tegum.claims import median_farthest_from_0
 from tegum.design import frozen_value
 from tegum.report.frame import Cell, Frame
 from tegum.report.labels import factor_name, level_label, number_name, plain, written
@@ -124,19 +125,18 @@ def unsettled(
 ) -> list[float | None]:
     """For each cell the median of the convergence number; None where the cell passes.
 
-    A seed without the number counts as infinitely far off.
+    A seed without the number, or whose model diverged, counts as infinitely far off.
     """
     if convergence is None:
         return [None] * len(layout.cells)
     values = np.asarray(results[convergence.number], dtype=np.float64)
+    values = np.where(results["status"] == "diverged", np.nan, values)
     present = results["status"] != MISSING
     found: list[float | None] = []
     for cell in layout.cells:
-        seeds = [values[row] for row in cell.rows if present[row]]
-        middle = math.nan
-        if seeds:
-            middle = float(np.median([math.inf if math.isnan(v) else v for v in seeds]))
-        found.append(middle if middle > convergence.limit else None)
+        rows = [row for row in cell.rows if present[row]]
+        middle = median_farthest_from_0(values[rows]) if rows else 0.0
+        found.append(middle if abs(middle) > convergence.limit else None)
     return found
 
 

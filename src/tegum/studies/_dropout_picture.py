@@ -46,9 +46,10 @@ def interference_taken_apart(
     )
     small = results.where(n_features=20, optimiser="adamw", steps=10_000)
     falls = [v for v in verdicts if v.claim.name == "interference-falls"]
-    for part in reversed([part for verdict in falls for part in verdict.parts]):
-        _add_cell(figure, small, part)
-        _add_packing(figure, small, part)
+    parts = [part for verdict in falls for part in verdict.parts]
+    for position, part in enumerate(reversed(parts)):
+        _add_cell(figure, small, part, show_legend=position == 0)
+        _add_packing(figure, small, part, show_legend=position == 0)
     _add_exception(figure, small)
     figure.update_layout(barmode="relative", bargap=0.35)
     figure.update_xaxes(title_text="change, % of that without dropout", col=1)
@@ -63,14 +64,15 @@ def interference_taken_apart(
     return figure
 
 
-def _add_packing(figure: go.Figure, results: Results, part: Any) -> None:
+def _add_packing(
+    figure: go.Figure, results: Results, part: Any, *, show_legend: bool
+) -> None:
     where = {name: levels[0] for name, levels in part.estimand.where.items()}
     cell = results.where(**where)
     shares = [
         100.0 * float(np.nanmedian(cell.where(rate=rate)["avoidable_interference"]))
         for rate in (0.0, RATE)
     ]
-    first = not any(trace.legendgroup == "share" for trace in figure.data)
     name = _cell_name(where)
     figure.add_trace(
         go.Scatter(
@@ -86,7 +88,7 @@ def _add_packing(figure: go.Figure, results: Results, part: Any) -> None:
             },
             name="avoidable: without (ring) and with dropout (dot)",
             legendgroup="share",
-            showlegend=first,
+            showlegend=show_legend,
             hovertemplate=f"{name}<br>avoidable: %{{x:.1f}} %<extra></extra>",
         ),
         row=1,
@@ -94,11 +96,12 @@ def _add_packing(figure: go.Figure, results: Results, part: Any) -> None:
     )
 
 
-def _add_cell(figure: go.Figure, results: Results, part: Any) -> None:
+def _add_cell(
+    figure: go.Figure, results: Results, part: Any, *, show_legend: bool
+) -> None:
     where = {name: levels[0] for name, levels in part.estimand.where.items()}
     changes = _contributions(results.where(**where))
     name = _cell_name(where)
-    first = not figure.data
     for attribute, label, colour, pattern in PARTS:
         figure.add_trace(
             go.Bar(
@@ -112,7 +115,7 @@ def _add_cell(figure: go.Figure, results: Results, part: Any) -> None:
                     "pattern": {"shape": pattern, "fgcolor": colour},
                 },
                 legendgroup=label,
-                showlegend=first,
+                showlegend=show_legend,
                 hovertemplate=f"{name}<br>{label}: %{{x:.1f}} %<extra></extra>",
             ),
             row=1,
@@ -141,7 +144,7 @@ def _add_cell(figure: go.Figure, results: Results, part: Any) -> None:
             },
             name="all together, with its interval",
             legendgroup="sum",
-            showlegend=first,
+            showlegend=show_legend,
             hovertemplate=f"{name}<br>all together: %{{x:.1f}} %<br>{part.word}"
             "<extra></extra>",
         ),
