@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import enum
 import itertools
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -16,7 +17,13 @@ import numpy as np
 Value = bool | int | float | str | tuple[float, ...] | None
 Row = Mapping[str, Any]
 
-REQUIRED = object()
+class Required(enum.Enum):
+    """What stands for a default that does not exist."""
+
+    REQUIRED = "REQUIRED"
+
+
+REQUIRED = Required.REQUIRED
 """The default of a factor that every row must state."""
 
 TUPLE_HINT = "; a tuple is one value: a list holds levels"
