@@ -17,6 +17,7 @@ import numpy as np
 Value = bool | int | float | str | tuple[float, ...] | None
 Row = Mapping[str, Any]
 
+
 class Required(enum.Enum):
     """What stands for a default that does not exist."""
 

@@ -10,7 +10,9 @@ from tegum.results import Results
 
 def results(study, *, seeds=3, design="demo"):
     """The first seeds of a design; each number is drawn once for each row."""
-    rows = [r for r in study.completed(design).rows if r["seed"] < seeds]
+    table = study.completed(design)
+    first = min(table.levels("seed"))
+    rows = [r for r in table.rows if r["seed"] < first + seeds]
     columns = {
         name: np.array([row[name] for row in rows], dtype=object) for row in rows[:1]
         for name in row
