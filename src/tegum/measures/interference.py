@@ -288,13 +288,10 @@ def avoidable_interference(
 
     `(T - T_least) / T = packing_excess / relative_interference`. Dimensionless, in
     `[0, 1]`, scale-free. 0: features of these norms can not be packed better; 1: they
-    could all be orthogonal. Directions alone count, not that a ReLU forgives negative
-    overlaps. NaN where nothing interferes (relatively, below 1e-12), and where W = 0.
+    could all be orthogonal. Negative overlaps, which a ReLU forgives, count as well.
+    NaN where nothing interferes (relatively, below 1e-12), and where W = 0.
 
-    Source: Casazza et al. 2006, as for `packing_excess`.
-
-    Three unit features in two dimensions, two of them alike: `T = 2`, a triangle has
-    `9/2 - 3 = 3/2`, so a quarter could be avoided.
+    Source: Casazza et al. 2006. A pair alike and one apart: `T = 2`, a triangle 3/2.
 
     >>> share = avoidable_interference(np.array([[1.0, 1.0, 0.0], [0.0, 0.0, 1.0]]))
     >>> round(float(share), 12)
