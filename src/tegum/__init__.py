@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from tegum.claims import level as level
     from tegum.claims import paired_difference as paired_difference
     from tegum.claims import paired_ratio as paired_ratio
+    from tegum.claims import plan_seeds as plan_seeds
     from tegum.claims import proportion as proportion
     from tegum.claims import slope as slope
     from tegum.design import Design as Design
@@ -72,6 +73,7 @@ _HOME = {
     "level": "claims",
     "paired_difference": "claims",
     "paired_ratio": "claims",
+    "plan_seeds": "claims",
     "proportion": "claims",
     "render": "report",
     "slope": "claims",
