@@ -63,9 +63,10 @@ RATE = 0.5
 DECAY, WIDE_DECAY = 0.8, 0.95
 """The last of 20, or of 80, features matters 1.4 %, or 1.7 %, as much as the first."""
 SGD_RATE = {0.3: 3.0, 0.1: 10.0}
-FIRST_SEED = 100
+FIRST_SEED = 200
 PILOT_SEEDS = (*range(FIRST_SEED), *range(1_000_000, 1_000_020))
-"""Seeds that were looked at while the claims and the code were being made."""
+"""Seeds that were looked at while the claims were being made, or are another study's:
+in one store, rows that another study has trained would stand before this one's word."""
 
 SMALL = {"n_features": 20, "n_hidden": 5}
 WIDE = {"n_features": 80, "n_hidden": 20}
