@@ -100,7 +100,7 @@ def duration(path):
 def check(tmp_path, kills, *, seed):
     """Kill runs on one store, let the last one end, and compare with a calm one."""
     calm = tmp_path / "calm"
-    longest = 0.4 * duration(calm)
+    longest = 0.9 * duration(calm)
     path = tmp_path / "store"
     seen = kill_again_and_again(
         path, kills, longest=longest, chance=random.Random(seed)

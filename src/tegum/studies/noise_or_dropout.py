@@ -524,7 +524,7 @@ SAID = {
     },
     "same-interference": {
         "supported": " and leaves as much of it",
-        "refuted": ", though in some cells not to the level that dropout does",
+        "refuted": ", though in some cells not to the same level as dropout",
     },
     "additive-lowers-interference": {
         "interference falls": "; so does additive noise",
