@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import numpy as np
 import plotly.graph_objects as go
-from jaxtyping import Float
-from numpy import ndarray
 from plotly.subplots import make_subplots
 
 from tegum.claims import Verdict
 from tegum.report.figures import GREY, PALETTE, band, curve, ordered_colours, style
 from tegum.results import Results
+from tegum.studies._cells import cell_name, percentiles
 from tegum.theory.kurtosis import masked_raw_kurtosis
 
 DENSITIES = (1.0, 0.5, 0.3, 0.1)
@@ -45,7 +43,7 @@ def basis_and_kurtosis(results: Results, verdicts: Sequence[Verdict]) -> go.Figu
     the ninetieth of a hundred seeds. Open marks are SGD. The dotted line is what masks
     would make of the models trained without dropout, were the mean of their units 0.
     """
-    below = [f"Kurtosis: {_cell_name(q, decay)}" for q, decay, _ in KURTOSIS_OF]
+    below = [f"Kurtosis: {cell_name(q, decay)}" for q, decay, _ in KURTOSIS_OF]
     figure = make_subplots(
         rows=2,
         cols=12,
@@ -201,19 +199,6 @@ def _over_rates(
         values = found[number].astype(np.float64)
         if minus is not None:
             values = values - found[minus].astype(np.float64)
-        summaries.append(_summary(values))
+        summaries.append(percentiles(values))
     low, middle, high = (list(ends) for ends in zip(*summaries, strict=True))
     return rates, low, middle, high
-
-
-def _summary(values: Float[ndarray, " seed"]) -> tuple[float, float, float]:
-    known = values[np.isfinite(values)]
-    if not known.size:
-        return math.nan, math.nan, math.nan
-    low, middle, high = np.quantile(known, (0.1, 0.5, 0.9))
-    return float(low), float(middle), float(high)
-
-
-def _cell_name(q: float, decay: float) -> str:
-    importance = "uniform" if decay == 1.0 else "decaying"
-    return f"S = {1 - q:.2g}, {importance}"

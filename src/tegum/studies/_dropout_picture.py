@@ -12,6 +12,7 @@ from plotly.subplots import make_subplots
 from tegum.claims import Verdict
 from tegum.report.figures import GREY, PALETTE, band, style, translucent
 from tegum.results import Results
+from tegum.studies._cells import cell_name
 from tegum.theory.decomposition import Crowd, contributions, crowd
 
 PARTS = (
@@ -73,7 +74,7 @@ def _add_packing(
         100.0 * float(np.nanmedian(cell.where(rate=rate)["avoidable_interference"]))
         for rate in (0.0, RATE)
     ]
-    name = _cell_name(where)
+    name = cell_name(where["feature_probability"], where["importance_decay"])
     figure.add_trace(
         go.Scatter(
             x=shares,
@@ -101,7 +102,7 @@ def _add_cell(
 ) -> None:
     where = {name: levels[0] for name, levels in part.estimand.where.items()}
     changes = _contributions(results.where(**where))
-    name = _cell_name(where)
+    name = cell_name(where["feature_probability"], where["importance_decay"])
     for attribute, label, colour, pattern in PARTS:
         figure.add_trace(
             go.Bar(
@@ -212,9 +213,3 @@ def _add_exception(figure: go.Figure, results: Results) -> None:
         row=1,
         col=3,
     )
-
-
-def _cell_name(where: dict[str, Any]) -> str:
-    sparsity = 1.0 - where["feature_probability"]
-    importance = "uniform" if where["importance_decay"] == 1.0 else "decaying"
-    return f"S = {sparsity:.2g}, {importance}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -14,6 +13,7 @@ from plotly.subplots import make_subplots
 from tegum.claims import Verdict
 from tegum.report.figures import GREY, PALETTE, style
 from tegum.results import Results
+from tegum.studies._cells import cell_name, percentiles
 
 RATE = 0.5
 NOISES = (
@@ -65,7 +65,7 @@ def three_noises(results: Results, verdicts: Sequence[Verdict]) -> go.Figure:
     figure.update_xaxes(title_text="spread ← 0 at random → aligned", col=3)
     figure.update_yaxes(
         tickvals=list(range(len(CELLS))),
-        ticktext=[_cell_name(q, decay) for q, decay in CELLS],
+        ticktext=[cell_name(q, decay) for q, decay in CELLS],
         range=[-0.6, len(CELLS) - 0.4],
     )
     style(figure, height=560)
@@ -102,7 +102,7 @@ def _add(
         kind, label, colour, symbol = NOISES[noise]
         offset, rate = APART * (1 - noise), RATE
     summaries = [
-        _summary(_values(results, number, kind, rate=rate, q=q, decay=decay))
+        percentiles(_values(results, number, kind, rate=rate, q=q, decay=decay))
         for q, decay in CELLS
     ]
     low, middle, high = (np.array(ends) for ends in zip(*summaries, strict=True))
@@ -130,7 +130,7 @@ def _add(
             name=label,
             legendgroup=label,
             showlegend=column == (2 if noise is None else 1),
-            customdata=[_cell_name(q, decay) for q, decay in CELLS],
+            customdata=[cell_name(q, decay) for q, decay in CELLS],
             hovertemplate=f"%{{customdata}}<br>{label}: %{{x:.3g}}<extra></extra>",
         ),
         row=1,
@@ -156,17 +156,3 @@ def _values(
 def _by_seed(results: Results, number: str) -> dict[int, float]:
     values = results[number].astype(np.float64)
     return dict(zip(results["seed"].tolist(), values.tolist(), strict=True))
-
-
-def _summary(values: Float[ndarray, " seed"]) -> tuple[float, float, float]:
-    """The tenth, fiftieth and ninetieth percentile of what is a number."""
-    known = values[np.isfinite(values)]
-    if not known.size:
-        return math.nan, math.nan, math.nan
-    low, middle, high = np.quantile(known, (0.1, 0.5, 0.9))
-    return float(low), float(middle), float(high)
-
-
-def _cell_name(q: float, decay: float) -> str:
-    importance = "uniform" if decay == 1.0 else "decaying"
-    return f"S = {1 - q:.2g}, {importance}"
