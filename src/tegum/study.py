@@ -106,6 +106,28 @@ class Convergence:
 
 
 @dataclass(frozen=True)
+class Figure:
+    """A picture that can be asked for by its name, apart from the headline.
+
+    `draw(results, store)` returns a plotly figure of the rows whose factors equal
+    `where`, of which it may read the weights: `store.artifact(key)`. `caption` says in
+    a sentence what is drawn and how to read it.
+
+    Raises:
+        ValueError: a name that can not name a file.
+    """
+
+    name: str
+    caption: str
+    draw: Callable[[Any, Any], Any]
+    where: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Refuse a name that a command could not be given."""
+        require_name(self.name, of="figure")
+
+
+@dataclass(frozen=True)
 class Study:
     """A question put so that it can be answered, and said before it is.
 
@@ -113,7 +135,8 @@ class Study:
     holding the one before it. The number of seeds that a design holds is the number
     planned. `alpha` bounds P(any wrong supported or refuted) over the whole study; it
     is shared equally by the designs. `pilot_seeds` were looked at before the claims
-    were fixed.
+    were fixed. `picture(results, verdicts)` draws the headline, `figures` are further
+    pictures, each with a name.
 
     Raises:
         ValueError: a name that can not name a file, no design, no measure, a design
@@ -135,6 +158,7 @@ class Study:
     background: str = ""
     answer: Callable[..., str] | None = None
     picture: Callable[..., Any] | None = None
+    figures: Sequence[Figure] = ()
     _completed: dict[str, Design] = field(
         init=False, repr=False, compare=False, default_factory=dict
     )
@@ -151,7 +175,8 @@ class Study:
                 "and 1; it is the chance of any wrong verdict, 0.05 is usual"
             )
         _require_subject(self.subject)
-        for name, kind in (("measures", Measure), ("claims", Claim)):
+        kinds = (("measures", Measure), ("claims", Claim), ("figures", Figure))
+        for name, kind in kinds:
             object.__setattr__(self, name, several(name, getattr(self, name), kind))
         object.__setattr__(
             self, "pilot_seeds", whole_numbers("pilot_seeds", self.pilot_seeds)
@@ -169,6 +194,7 @@ class Study:
             check_facts(measure)
         require_once((measure.name for measure in self.measures), what="measures")
         require_once(self.numbers, what="numbers of the measures")
+        require_once((figure.name for figure in self.figures), what="figures")
         factors = {factor.name for factor in self.subject.factors}
         both = sorted(factors & set(self.numbers))
         if both:
