@@ -54,6 +54,16 @@ BAD = [
     *[("output", value, "one of relu, linear") for value in ("gelu", None)],
     *[("optimiser", value, "one of adamw, adam, sgd") for value in ("AdamW", 1)],
     *[("schedule", value, "one of constant") for value in ("step", None)],
+    *[("decoder", value, "one of tied, untied") for value in ("free", True, None)],
+    *[("hidden_activation", v, "one of linear, relu") for v in ("ReLU", "gelu", None)],
+    *[("target", value, "one of identity, absolute") for value in ("abs", None)],
+    *[("bias", value, "one of learned, none") for value in (False, 0, None)],
+    *[("feature_values", v, "one of uniform, signed_uniform") for v in ("signed", 1)],
+    *[("activity", v, "one of independent, correlated") for v in ("exactly-k", None)],
+    *[("group_size", value, r"from 1 to") for value in (0, -2, 1.5, math.inf)],
+    *[("optimiser_basis", v, "one of units, rotated") for v in ("random", None)],
+    *[("initial_law", v, "one of gaussian, uniform") for v in ("normal", None)],
+    *[("initial_std", value, r"\(0, inf\)") for value in (0, -0.1, math.inf, "1")],
     *[
         (name, value, "must be a")
         for name in ("n_features", "n_hidden", "steps", "batch_size", "seed")
@@ -136,6 +146,78 @@ def test_a_deviation_that_the_noise_does_not_use_is_refused(noise):
         completed(noise=noise, noise_std=0.2)
 
 
+@pytest.mark.parametrize("activity", ["independent", "exactly_k"])
+def test_a_group_size_without_groups_is_refused(activity):
+    with pytest.raises(ValueError, match="has no groups; use activity='correlated'"):
+        completed(activity=activity, group_size=5, feature_probability=0.2)
+
+
+@pytest.mark.parametrize("activity", ["correlated", "anticorrelated"])
+class TestGroups:
+    def test_a_group_of_one_is_refused(self, activity):
+        with pytest.raises(ValueError, match="size of 2 or more that divides 5"):
+            completed(activity=activity)
+
+    @pytest.mark.parametrize("size", [2, 3, 6])
+    def test_groups_that_do_not_fit_are_refused(self, activity, size):
+        with pytest.raises(ValueError, match=f"{size}, which does not divide 5 feat"):
+            completed(activity=activity, group_size=size)
+
+    def test_a_probability_for_each_feature_is_refused(self, activity):
+        with pytest.raises(ValueError, match="one number that holds for all"):
+            completed(activity=activity, group_size=5, feature_probability=(0.1,) * 5)
+
+    def test_groups_that_fit_are_a_row(self, activity):
+        assert completed(activity=activity, group_size=5)["group_size"] == 5
+
+
+def test_more_of_a_group_than_one_at_a_time_is_refused():
+    completed(activity="anticorrelated", group_size=5, feature_probability=0.2)
+    with pytest.raises(
+        ValueError, match=r"is 0\.21 .* with more than 0\.2; use a lower"
+    ):
+        completed(activity="anticorrelated", group_size=5, feature_probability=0.21)
+    # A third of three is 1 up to rounding.
+    completed(
+        n_features=3,
+        activity="anticorrelated",
+        group_size=3,
+        feature_probability=1 / 3,
+    )
+
+
+@pytest.mark.parametrize(
+    ("n", "q", "nearest"),
+    [(5, 0.1, "0.2"), (5, 0.5, "0.4"), (7, 0.3, "0.2857"), (7, 0.9, "0.857")],
+)
+def test_a_share_of_a_feature_is_refused_and_the_nearest_is_named(n, q, nearest):
+    row = {"n_features": n, "activity": "exactly_k"}
+    with pytest.raises(ValueError, match=f"probability allowed is {nearest}") as caught:
+        completed(**row, feature_probability=q)
+    named = float(str(caught.value).split("allowed is ")[1].split(",")[0])
+    k = model.active_features(completed(**row, feature_probability=named))
+    assert k == max(1, round(n * q))
+
+
+@pytest.mark.parametrize(("n", "k"), [(1, 1), (5, 5), (7, 3), (49, 29), (1000, 1)])
+def test_whole_numbers_of_active_features_survive_rounding(n, k):
+    row = completed(n_features=n, activity="exactly_k", feature_probability=k / n)
+    assert model.active_features(row) == k
+
+
+def test_an_absolute_target_of_values_that_are_never_negative_is_refused():
+    with pytest.raises(ValueError, match="use feature_values='signed_uniform'"):
+        completed(target="absolute")
+    completed(target="absolute", feature_values="signed_uniform")
+
+
+def test_sgd_in_a_rotated_basis_is_refused_because_it_is_the_same():
+    with pytest.raises(ValueError, match="the same in every basis; use optimiser="):
+        completed(optimiser="sgd", optimiser_basis="rotated")
+    for optimiser in ("adam", "adamw"):
+        completed(optimiser=optimiser, optimiser_basis="rotated")
+
+
 def test_dropout_at_rate_zero_is_a_treatment_of_its_own():
     assert completed(noise="dropout", rate=0)["noise"] == "dropout"
 
@@ -211,6 +293,60 @@ def test_initial_weights_follow_from_seed_and_sizes_alone():
     )
     assert (plain == other).all()
     assert (plain != model.initial_weights(completed(seed=1))).all()
+
+
+@pytest.mark.parametrize("std", [None, 0.03, 2.0])
+def test_uniform_initial_weights_have_the_stated_deviation(std):
+    rows = [
+        completed(initial_law="uniform", initial_std=std, seed=seed)
+        for seed in range(400)
+    ]
+    weights = np.array([model.initial_weights(row) for row in rows], dtype=np.float64)
+    deviation = math.sqrt(2 / 7) if std is None else std
+    assert np.abs(weights).max() <= deviation * math.sqrt(3) * (1 + 1e-6)
+    standard = weights.ravel() / deviation
+    # Kolmogorov's distance of N uniform numbers exceeds 1.95 / sqrt N once in 1000.
+    place = (np.sort(standard) / math.sqrt(3) + 1) / 2
+    gap = np.abs(place - np.linspace(0, 1, place.size)).max()
+    assert gap < 1.95 / math.sqrt(place.size)
+
+
+def test_a_stated_deviation_scales_the_same_gaussian_weights():
+    plain, stated = (
+        model.initial_weights(completed(initial_std=std)).astype(np.float64)
+        for std in (None, 0.01)
+    )
+    np.testing.assert_allclose(stated / 0.01, plain / math.sqrt(2 / 7), rtol=1e-6)
+
+
+def test_an_untied_decoder_starts_elsewhere_by_the_same_law():
+    rows = [completed(decoder="untied", seed=seed) for seed in range(400)]
+    W = np.array([model.initial_weights(row) for row in rows], dtype=np.float64)
+    D = np.array([model.initial_decoder(row) for row in rows], dtype=np.float64)
+    assert D.shape == W.shape
+    assert D.var() == pytest.approx(2 / 7, rel=4.5 * math.sqrt(2 / D.size))
+    assert abs(np.corrcoef(W.ravel(), D.ravel())[0, 1]) < 4.5 / math.sqrt(D.size)
+
+
+@pytest.mark.parametrize("m", [1, 2, 5, 40])
+def test_the_optimisers_rotation_is_orthogonal(m):
+    Q = model.optimiser_rotation(completed(n_hidden=m)).astype(np.float64)
+    np.testing.assert_allclose(Q @ Q.T, np.eye(m), atol=1e-6)
+    other = model.optimiser_rotation(completed(n_hidden=m, seed=3))
+    assert m == 1 or (other != Q).any()
+
+
+def test_the_optimisers_rotation_is_uniform():
+    # First column of a Haar matrix in 3 dimensions: each coordinate is uniform on
+    # [-1, 1] (Archimedes), and so is one of the last, which depends on all before.
+    rows = [completed(n_hidden=3, seed=seed) for seed in range(1500)]
+    Q = np.array([model.optimiser_rotation(row) for row in rows], dtype=np.float64)
+    for entry in (Q[:, 0, 0], Q[:, 2, 2], Q[:, 1, 2]):
+        place = (np.sort(entry) + 1) / 2
+        gap = np.abs(place - np.linspace(0, 1, place.size)).max()
+        assert gap < 1.95 / math.sqrt(place.size)
+    signs = np.linalg.det(Q)
+    assert abs(signs.mean()) < 4 / math.sqrt(len(rows))
 
 
 def test_learning_rates():

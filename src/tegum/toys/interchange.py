@@ -34,6 +34,9 @@ ORIENTATIONS = ("hidden_feature", "feature_hidden")
 # What says how a model came about, not what it is: unknown unless it is stated.
 HISTORY = (
     "optimiser",
+    "optimiser_basis",
+    "initial_law",
+    "initial_std",
     "learning_rate",
     "schedule",
     "momentum",

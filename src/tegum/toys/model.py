@@ -1,10 +1,13 @@
-"""The toy model of superposition as data: its factors, their ranges, its schedules.
+"""The toy model of superposition as data: what its factors do, and its schedules.
 
-    h = W x,   noise on h in training only,   y = output(W^T h + b)
-    loss = mean over batch and features of I_i (x_i - y_i)^2
+    h = hidden_activation(W x),   noise on h in training only,
+    y = output(W_decoder^T h + b),   W_decoder = W where the decoder is tied
+    loss = mean over batch and features of I_i (target(x_i) - y_i)^2
          + hidden_l1 * (batch mean of sum_k |h_k|, before the noise)
 
-with x_i = 0 with probability 1 - q_i and uniform on [0, 1) otherwise, independently.
+At the factors' defaults `hidden_activation` and `target` leave their argument as it is,
+the decoder is tied, and x_i = 0 with probability 1 - q_i and uniform on [0, 1)
+otherwise, independently.
 
 Source: Elhage et al. 2022, "Toy Models of Superposition"; the noise layer sits where
 Pona 2023 puts it, between encoding and decoding.
@@ -13,244 +16,55 @@ Pona 2023 puts it, between encoding and decoding.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int
 from numpy import ndarray
 
 from tegum.arrays import stream
-from tegum.design import Factor, Row, Value
-
-NOISES = (
-    "none",
-    "dropout",
-    "gaussian_multiplicative",
-    "gaussian_additive",
-    "gaussian_additive_matched",
+from tegum.design import Row
+from tegum.toys.factors import (
+    FACTORS,
+    NOISES,
+    OPTIMISERS,
+    OUTPUTS,
+    SCHEDULES,
 )
-OUTPUTS = ("relu", "linear")
-OPTIMISERS = ("adamw", "adam", "sgd")
-SCHEDULES = ("constant", "linear", "cosine")
+
 ADAM_BETA1, ADAM_BETA2, ADAM_EPSILON = 0.9, 0.999, 1e-8
 EVALUATION_EXAMPLES = 4096
 
 
-def _number(
-    name: str, low: float, high: float, *, open_low: bool, open_high: bool, remedy: str
-) -> Callable[[Any], float]:
-    left, right = "(" if open_low else "[", ")" if open_high else "]"
-
-    def check(value: Any) -> float:
-        number = isinstance(value, int | float) and not isinstance(value, bool)
-        inside = (
-            number
-            and (low < value if open_low else low <= value)
-            and (value < high if open_high else value <= high)
-        )
-        if not inside:
-            raise ValueError(
-                f"`{name}` is {value!r}; it must be a number in "
-                f"{left}{low:g}, {high:g}{right}; {remedy}"
-            )
-        return float(value)
-
-    return check
-
-
-def _whole(name: str, low: int, high: float, remedy: str) -> Callable[[Any], int]:
-    def check(value: Any) -> int:
-        whole = (
-            isinstance(value, int | float)
-            and not isinstance(value, bool)
-            and math.isfinite(value)
-            and float(value).is_integer()
-            and low <= value <= high
-        )
-        if not whole:
-            raise ValueError(
-                f"`{name}` is {value!r}; it must be a whole number from {low} to "
-                f"{high:g}; {remedy}"
-            )
-        return int(value)
-
-    return check
-
-
-def _one_of(name: str, choices: Sequence[str]) -> Callable[[Any], str]:
-    def check(value: Any) -> str:
-        if value not in choices:
-            raise ValueError(
-                f"`{name}` is {value!r}; it must be one of {', '.join(choices)}"
-            )
-        return value
-
-    return check
-
-
-def _probability(value: Any) -> Value:
-    one = _number(
-        "feature_probability", 0, 1, open_low=True, open_high=False,
-        remedy="sparsity S is 1 - feature_probability",
-    )  # fmt: skip
-    return tuple(one(v) for v in value) if isinstance(value, tuple) else one(value)
-
-
-def _importance(value: Any) -> Value:
-    if value is None:
-        return None
-    one = _number(
-        "importance", 0, math.inf, open_low=False, open_high=True,
-        remedy="use 0 for a feature that does not matter",
-    )  # fmt: skip
-    if not isinstance(value, tuple):
-        raise ValueError(
-            f"`importance` is {value!r}; it must be a tuple with a number for each "
-            "feature; for 1, r, r^2, ... use `importance_decay=r`"
-        )
-    weights = tuple(one(v) for v in value)
-    if not any(weights):
-        raise ValueError("`importance` is 0 for every feature; one must matter")
-    return weights
-
-
-FACTORS: tuple[Factor, ...] = (
-    Factor(
-        "n_features",
-        "number of input features n",
-        _whole("n_features", 1, 100_000, "a model needs a feature"),
-    ),
-    Factor(
-        "n_hidden",
-        "number of hidden units m",
-        _whole("n_hidden", 1, 100_000, "a model needs a hidden unit"),
-    ),
-    Factor(
-        "feature_probability",
-        "probability q that a feature is active, one number or one for each feature",
-        _probability,
-    ),
-    Factor(
-        "importance_decay",
-        "r in the importances I_i = r^i; 1 is uniform",
-        _number(
-            "importance_decay", 0, 1, open_low=True, open_high=False,
-            remedy="1 gives every feature the same importance",
-        ),
-        1.0,
-    ),
-    Factor(
-        "importance",
-        "explicit importances I_i, one number for each feature",
-        _importance,
-        None,
-    ),
-    Factor(
-        "noise",
-        "what disturbs the hidden layer in training",
-        _one_of("noise", NOISES),
-        "none",
-    ),
-    Factor(
-        "rate",
-        "dropout rate p; for Gaussian noise the variance is matched to p / (1 - p)",
-        _number(
-            "rate", 0, 1, open_low=False, open_high=True,
-            remedy="a rate of 1 would silence every unit",
-        ),
-        0.0,
-    ),
-    Factor(
-        "noise_std",
-        "standard deviation of `gaussian_additive` noise, in units of h",
-        _number(
-            "noise_std", 0, math.inf, open_low=False, open_high=True,
-            remedy="use 0 for no noise",
-        ),
-        0.0,
-    ),
-    Factor("output", "read-out non-linearity", _one_of("output", OUTPUTS), "relu"),
-    Factor(
-        "optimiser",
-        "how parameters are updated",
-        _one_of("optimiser", OPTIMISERS),
-        "adamw",
-    ),
-    Factor(
-        "learning_rate",
-        "step size at the start of the schedule",
-        _number(
-            "learning_rate", 0, math.inf, open_low=True, open_high=True,
-            remedy="1e-3 is usual for AdamW, 1 or more for SGD on this mean loss",
-        ),
-        1e-3,
-    ),
-    Factor(
-        "schedule",
-        "how the learning rate falls to 0, if it does",
-        _one_of("schedule", SCHEDULES),
-        "constant",
-    ),
-    Factor(
-        "momentum",
-        "momentum of SGD",
-        _number(
-            "momentum", 0, 1, open_low=False, open_high=True, remedy="0.9 is usual"
-        ),
-        0.9,
-    ),
-    Factor(
-        "weight_decay",
-        "decoupled for adamw, added to the gradient for adam and sgd; W and b alike",
-        _number(
-            "weight_decay", 0, math.inf, open_low=False, open_high=True,
-            remedy="PyTorch's silent AdamW default is 0.01; here it is 0",
-        ),
-        0.0,
-    ),
-    Factor(
-        "hidden_l1",
-        "weight of the batch mean of sum_k |h_k| in the loss",
-        _number(
-            "hidden_l1", 0, math.inf, open_low=False, open_high=True,
-            remedy="use 0 for none",
-        ),
-        0.0,
-    ),
-    Factor(
-        "batch_size",
-        "examples in a step, drawn afresh each time",
-        _whole("batch_size", 1, 1_000_000, "1024 is usual"),
-        1024,
-    ),
-    Factor(
-        "steps",
-        "optimiser steps",
-        _whole("steps", 1, 100_000_000, "10000 is usual"),
-        10_000,
-    ),
-    Factor(
-        "weight_checkpoints",
-        "how many times weights are kept along training, the last step included",
-        _whole("weight_checkpoints", 0, 10_000, "0 keeps the final weights only"),
-        0,
-    ),
-    Factor(
-        "seed",
-        "the unit of every claim: initial weights, inputs and masks follow from it",
-        _whole("seed", 0, 2**63 - 1, "use seeds 0, 1, 2, ..."),
-    ),
-)  # fmt: skip
+ROUNDING = 1e-9
+"""How far a number of active features may be from a whole one, relative to n."""
 
 
 def check_together(row: Row) -> None:
-    """Refuse factors that contradict each other.
+    """Refuse factors that contradict each other, or that no row could mean.
 
     Raises:
-        ValueError: per-feature values of the wrong length, two importances, or a rate
-            that the noise does not use.
+        ValueError: per-feature values of the wrong length, two importances, a rate
+            that the noise does not use, groups or a number of active features that do
+            not fit, or a factor that could change nothing.
     """
+    _check_each_feature(row)
+    _check_noise(row)
+    _check_activity(row)
+    if row["target"] == "absolute" and row["feature_values"] == "uniform":
+        raise ValueError(
+            "`target` is 'absolute' and `feature_values` is 'uniform', which is never "
+            "negative, so that |x| is x; use feature_values='signed_uniform', or "
+            "target='identity'"
+        )
+    if row["optimiser_basis"] == "rotated" and row["optimiser"] == "sgd":
+        raise ValueError(
+            "`optimiser_basis` is 'rotated' and `optimiser` is 'sgd', whose steps are "
+            "the same in every basis; use optimiser='adam' or 'adamw', or "
+            "optimiser_basis='units'"
+        )
+
+
+def _check_each_feature(row: Row) -> None:
     n = row["n_features"]
     for name in ("feature_probability", "importance"):
         value = row[name]
@@ -264,6 +78,9 @@ def check_together(row: Row) -> None:
             f"`importance` and `importance_decay={row['importance_decay']}` are both "
             "given; leave one out"
         )
+
+
+def _check_noise(row: Row) -> None:
     noise = row["noise"]
     if row["rate"] and noise in ("none", "gaussian_additive"):
         raise ValueError(
@@ -276,6 +93,58 @@ def check_together(row: Row) -> None:
             f"`noise_std` is {row['noise_std']} and `noise` is {noise!r}; use "
             "noise='gaussian_additive', or `rate`"
         )
+
+
+def _check_activity(row: Row) -> None:
+    activity, size, n = row["activity"], row["group_size"], row["n_features"]
+    if activity not in ("correlated", "anticorrelated"):
+        if size != 1:
+            raise ValueError(
+                f"`group_size` is {size} and `activity` is {activity!r}, which has no "
+                "groups; use activity='correlated' or 'anticorrelated', or leave it out"
+            )
+    elif size == 1:
+        raise ValueError(
+            f"`group_size` is 1 and `activity` is {activity!r}; a group of one feature "
+            "is independent of all others: give a size of 2 or more that divides "
+            f"{n} features, or use activity='independent'"
+        )
+    elif n % size:
+        raise ValueError(
+            f"`group_size` is {size}, which does not divide {n} features; every "
+            "feature must belong to a whole group"
+        )
+    if activity == "independent":
+        return
+    q = row["feature_probability"]
+    if isinstance(q, tuple):
+        raise ValueError(
+            f"`feature_probability` is {q} and `activity` is {activity!r}; give one "
+            "number that holds for all features, or use activity='independent'"
+        )
+    if activity == "anticorrelated" and size * q > 1 + ROUNDING:
+        raise ValueError(
+            f"`feature_probability` is {q} and `group_size` is {size}; at most one "
+            "feature of a group is active, so that none can be with more than "
+            f"{1 / size:g}; use a lower probability or smaller groups"
+        )
+    if activity == "exactly_k" and active_features(row) == 0:
+        k = max(1, round(n * q))
+        raise ValueError(
+            f"`feature_probability` is {q} and `activity` is 'exactly_k', but {q} of "
+            f"{n} features is {n * q:g}, no whole number above 0; the nearest "
+            f"probability allowed is {k / n!r}, which makes {k} active"
+        )
+
+
+def active_features(row: Row) -> int:
+    """How many features of an example are active where `activity` is 'exactly_k'.
+
+    `k = q n`, in [1, n]; 0 where that is no whole number.
+    """
+    share = row["feature_probability"] * row["n_features"]
+    whole = round(share)
+    return whole if abs(share - whole) <= ROUNDING * row["n_features"] else 0
 
 
 def probabilities(row: Row) -> Float[ndarray, " feature"]:
@@ -298,17 +167,56 @@ def noise_variance(rate: float) -> float:
 
 
 def initial_weights(row: Row) -> Float[ndarray, "hidden feature"]:
-    """Gaussian weights of variance 2 / (n + m): one model's own fan-in and fan-out.
+    """The weights that training starts from: Gaussian of variance 2 / (n + m).
 
-    They depend on the seed and the two sizes alone, so that rows which share these
-    start from the same point whatever their noise, data or optimiser.
+    `initial_law` and `initial_std` change that. A uniform law has the same deviation s:
+    it fills `[-s sqrt(3), s sqrt(3))`, and privileges the axes from the start. They
+    depend on the seed, the two sizes and these two factors alone, so that rows which
+    share these start from the same point whatever their noise, data or optimiser.
 
-    Source: Glorot and Bengio 2010, eq. 12, with a Gaussian in place of a uniform law,
-    which would privilege the axes from the start.
+    Source: Glorot and Bengio 2010, eq. 12 (one model's own fan-in and fan-out) and
+    eq. 16 (its uniform law).
     """
+    return _initial(row, purpose="init")
+
+
+def initial_decoder(row: Row) -> Float[ndarray, "hidden feature"]:
+    """The initial W_decoder of an untied row: the law of W, a stream of its own."""
+    return _initial(row, purpose="init_decoder")
+
+
+def _initial(row: Row, *, purpose: str) -> Float[ndarray, "hidden feature"]:
     n, m = row["n_features"], row["n_hidden"]
-    weights = stream(row["seed"], "init").standard_normal((m, n))
-    return (weights * math.sqrt(2.0 / (n + m))).astype(np.float32)
+    std = row["initial_std"]
+    scale = math.sqrt(2.0 / (n + m)) if std is None else std
+    generator = stream(row["seed"], purpose)
+    if row["initial_law"] == "uniform":
+        weights = generator.uniform(-math.sqrt(3.0), math.sqrt(3.0), (m, n))
+    else:
+        weights = generator.standard_normal((m, n))
+    return (weights * scale).astype(np.float32)
+
+
+def optimiser_rotation(row: Row) -> Float[ndarray, "hidden hidden"]:
+    """The orthogonal Q in whose coordinates `QW` a rotated row's Adam keeps moments.
+
+    Uniform over all orthogonal matrices (Haar), fixed along training, rounded to
+    float32. Its stream is its own: rotations that a measure draws from the row's seed
+    are other ones.
+
+    Source: Mezzadri 2007, "How to generate random matrices from the classical compact
+    groups", section 3.
+    """
+    m = row["n_hidden"]
+    Q = stream(row["seed"], "optimiser_rotation").standard_normal((m, m))
+    # Gram and Schmidt, twice: Gaussian columns made orthonormal are uniform. Not a
+    # library's QR, whose bits depend on the library and its threads.
+    for k in range(m):
+        for _ in range(2):
+            along = np.einsum("kj,k->j", Q[:, :k], Q[:, k])
+            Q[:, k] -= np.einsum("kj,j->k", Q[:, :k], along)
+        Q[:, k] /= math.sqrt((Q[:, k] ** 2).sum())
+    return Q.astype(np.float32)
 
 
 def learning_rates(row: Row) -> Float[ndarray, " step"]:
@@ -350,12 +258,15 @@ __all__ = [
     "OPTIMISERS",
     "OUTPUTS",
     "SCHEDULES",
+    "active_features",
     "check_together",
     "checkpoint_steps",
     "importances",
+    "initial_decoder",
     "initial_weights",
     "learning_rates",
     "loss_steps",
     "noise_variance",
+    "optimiser_rotation",
     "probabilities",
 ]
