@@ -13,6 +13,7 @@ from tegum.claims.estimands import level as level
 from tegum.claims.estimands import paired_difference as paired_difference
 from tegum.claims.estimands import paired_ratio as paired_ratio
 from tegum.claims.estimands import proportion as proportion
+from tegum.claims.estimands import rank_correlation as rank_correlation
 from tegum.claims.estimands import slope as slope
 from tegum.claims.judging import judge as judge
 from tegum.claims.judging import median_farthest_from_0 as median_farthest_from_0

@@ -81,8 +81,9 @@ def _table_of(design: Design | Table) -> Table:
 def _check_estimand(
     estimand: Estimand, table: Table, numbers: Mapping[str, tuple[float, float] | None]
 ) -> None:
-    if estimand.number not in numbers:
-        raise ValueError(unknown(estimand.number, numbers, what="number"))
+    for number in estimand.numbers:
+        if number not in numbers:
+            raise ValueError(unknown(number, numbers, what="number"))
     require_ratio(estimand, numbers[estimand.number])
     used = table.arms(estimand)
     absent = table.missing_levels(estimand)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -11,7 +12,16 @@ from typing import Any, Literal
 from tegum.claims.regions import Region, plain
 from tegum.design import Value, canonical, frozen_value, levels_of
 
-Kind = Literal["paired_difference", "paired_ratio", "level", "slope", "proportion"]
+Kind = Literal[
+    "paired_difference",
+    "paired_ratio",
+    "level",
+    "slope",
+    "proportion",
+    "rank_correlation",
+]
+FEWEST_CELLS = 3
+"""Over two cells every rank correlation is 1 or -1."""
 UNIT = "seed"
 """The factor whose levels are the units of every claim."""
 
@@ -23,7 +33,8 @@ class Estimand:
     `where` maps each fixed factor to its levels, always a tuple: one level fixes the
     factor, several are averaged over within each seed. `factor` is the one contrasted
     (between `treated` and `control`) or, for a slope, the one along which it is taken.
-    `region` is that of a proportion.
+    `region` is that of a proportion. A rank correlation has an `other` number, and runs
+    over the cells of `where` in place of averaging over them.
     """
 
     kind: Kind
@@ -33,6 +44,7 @@ class Estimand:
     treated: Value = None
     control: Value = None
     region: Region | None = None
+    other: str | None = None
 
     def __post_init__(self) -> None:
         """Freeze `where` and refuse what has no meaning."""
@@ -53,6 +65,11 @@ class Estimand:
             raise ValueError("the factor is `seed`, which is the unit; name another")
 
     @property
+    def numbers(self) -> tuple[str, ...]:
+        """The numbers that it needs of every row."""
+        return (self.number,) if self.other is None else (self.number, self.other)
+
+    @property
     def contrast(self) -> bool:
         """Whether two arms are compared."""
         return self.kind in ("paired_difference", "paired_ratio")
@@ -71,12 +88,23 @@ class Estimand:
         elif self.kind == "proportion":
             assert self.region is not None
             asked = f"share of seeds whose {name} is {self.region.describe()}"
+        elif self.kind == "rank_correlation":
+            cells = conditions_in_words(self.where, several="over")
+            return (
+                f"median over seeds of the rank correlation of {name} with "
+                f"{self.other} between cells ({cells})"
+            )
         else:
             asked = f"median over seeds of {name}"
         return f"{asked} ({conditions_in_words(self.where)})" if self.where else asked
 
     def to_record(self) -> dict[str, Any]:
-        """The estimand for JSON: `where` maps each factor to a list of its levels."""
+        """The estimand for JSON: `where` maps each factor to a list of its levels.
+
+        `other` is there only where it is used, so that digests of claims without it do
+        not depend on it.
+        """
+        other = {} if self.other is None else {"other": self.other}
         return {
             "kind": self.kind,
             "number": self.number,
@@ -88,6 +116,7 @@ class Estimand:
             "treated": plain(self.treated),
             "control": plain(self.control),
             "region": None if self.region is None else self.region.to_record(),
+            **other,
         }
 
 
@@ -165,6 +194,40 @@ def proportion(number: str, *, region: Region, where: Mapping[str, Any]) -> Esti
     return Estimand("proportion", number, _levels(where), region=region)
 
 
+def rank_correlation(number: str, *, other: str, where: Mapping[str, Any]) -> Estimand:
+    """Whether two numbers order the cells alike, in the median over seeds.
+
+    Per seed Spearman's rank correlation of `number` with `other` over the cells of
+    `where`, all combinations of its levels: 1 minus 6 times the sum of squared
+    differences of ranks over `c (c^2 - 1)` for c cells without ties, and the
+    correlation of mean ranks with them. Values that differ by no more than the
+    resolution declared for their number are ties. In [-1, 1]: 1 means the same order,
+    -1 the reverse, 0 no order in common. Undefined, hence missing, where either number
+    is the same in all cells. Cells are no units: a seed counts once, however many cells
+    it has.
+
+    Raises:
+        ValueError: one number beside itself, fewer than three cells, `where` fixing
+            `seed`, or an empty list in it.
+
+    Source: Spearman 1904, "The proof and measurement of association between two
+    things".
+    """
+    if number == other:
+        raise ValueError(
+            f"`{number}` is to be ranked beside itself; name another number, such as "
+            "the loss"
+        )
+    levels = _levels(where)
+    cells = math.prod(len(found) for found in levels.values())
+    if 0 < cells < FEWEST_CELLS:
+        raise ValueError(
+            f"a rank correlation over {cells} cells; it needs {FEWEST_CELLS} or more: "
+            "give `where` lists of levels"
+        )
+    return Estimand("rank_correlation", number, levels, other=other)
+
+
 def adjacent_differences(
     number: str, *, factor: str, levels: Iterable[Value], where: Mapping[str, Any]
 ) -> tuple[Estimand, ...]:
@@ -186,14 +249,20 @@ def adjacent_differences(
     )
 
 
-def conditions_in_words(conditions: Mapping[str, Any]) -> str:
-    """Fixed factors in words: `noise dropout, rate 0.5`."""
+def conditions_in_words(
+    conditions: Mapping[str, Any], *, several: str = "mean over"
+) -> str:
+    """Fixed factors in words: `noise dropout; rate 0.5`, `several` before many levels.
+
+    >>> conditions_in_words({"noise": "dropout", "rate": (0.1, 0.3)})
+    'noise dropout; mean over rate 0.1, 0.3'
+    """
     words = []
     for name, levels in conditions.items():
         many = isinstance(levels, tuple) and len(levels) > 1
         shown = levels if isinstance(levels, tuple) else (levels,)
         text = ", ".join(_text(v) for v in shown)
-        words.append(f"mean over {name} {text}" if many else f"{name} {text}")
+        words.append(f"{several} {name} {text}" if many else f"{name} {text}")
     return "; ".join(words)
 
 

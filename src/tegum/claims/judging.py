@@ -15,7 +15,7 @@ from tegum.claims.check import require_ratio
 from tegum.claims.claim import Claim, Part, PartVerdict, Verdict, Word
 from tegum.claims.estimands import conditions_in_words
 from tegum.claims.given import require_once
-from tegum.claims.paired import Sample, sample_of
+from tegum.claims.paired import Column, Sample, sample_of
 from tegum.claims.planning import fewest_to_decide
 from tegum.claims.reasons import why_undecided
 from tegum.claims.table import Table
@@ -306,16 +306,17 @@ def _sample(part: Part, bench: _Bench) -> Sample:
         ("declared range of a number", bench.ranges),
         ("declared resolution of a number", bench.resolutions),
     ):
-        if estimand.number not in known:
-            raise ValueError(unknown(estimand.number, known, what=kind))
-    declared = bench.ranges[estimand.number]
-    require_ratio(estimand, declared)
+        for number in estimand.numbers:
+            if number not in known:
+                raise ValueError(unknown(number, known, what=kind))
+    require_ratio(estimand, bench.ranges[estimand.number])
     return sample_of(
         estimand,
         bench.table,
-        bench.numbers[estimand.number],
-        declared_range=declared,
-        resolution=bench.resolutions[estimand.number],
+        *(
+            Column(n, bench.numbers[n], bench.ranges[n], bench.resolutions[n])
+            for n in estimand.numbers
+        ),
     )
 
 

@@ -8,11 +8,22 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float
 from numpy import ndarray
+from scipy import stats
 
 from tegum.claims.estimands import Estimand, conditions_in_words
 from tegum.claims.regions import Region
 from tegum.claims.table import Arms, Table
 from tegum.statistics import EVERYWHERE, slope_weights
+
+
+@dataclass(frozen=True)
+class Column:
+    """A number of every row, NaN where it is missing, and what is declared of it."""
+
+    name: str
+    values: Float[ndarray, " row"]
+    declared_range: tuple[float, float]
+    resolution: float
 
 
 @dataclass(frozen=True)
@@ -42,12 +53,10 @@ class Sample:
 def sample_of(
     estimand: Estimand,
     table: Table,
-    values: Float[ndarray, " row"],
-    *,
-    declared_range: tuple[float, float],
-    resolution: float,
+    number: Column,
+    other: Column | None = None,
 ) -> Sample:
-    """The values of an estimand, one for each seed.
+    """The values of an estimand, one for each seed, from the numbers that it needs.
 
     Only finite numbers count as values: a model that diverged gives none.
 
@@ -63,19 +72,34 @@ def sample_of(
     if estimand.kind == "slope" and len(arms.levels) < 2:
         lacking = f"two or more levels of {estimand.factor}"
         nothing = np.full(int(present.sum()), np.nan)
-        return Sample(nothing, EVERYWHERE, resolution, (lacking,))
-    data = np.array([[table.by_seed(values, c) for c in arm] for arm in arms.cells])
-    data = np.where(np.isfinite(data), data, np.nan)[:, :, present]
-    found, step = _per_seed(estimand, arms, data, resolution)
+        return Sample(nothing, EVERYWHERE, number.resolution, (lacking,))
+    data = _by_cell(table, number, arms)[:, :, present]
+    broken, undefined = _outside(number, data), _undefined(estimand, data)
+    if other is None:
+        found, step = _per_seed(estimand, arms, data, number.resolution)
+    else:
+        beside = _by_cell(table, other, arms)[:, :, present]
+        ranked = _ranks(data[0], number), _ranks(beside[0], other)
+        found, step = _rank_correlations(*ranked)
+        broken = broken or _outside(other, beside)
+        undefined = _unordered(number, ranked[0]) or _unordered(other, ranked[1])
     return Sample(
         np.where(np.isfinite(found), found, np.nan),
-        _range_of(estimand, arms, declared_range),
+        _range_of(estimand, arms, number.declared_range),
         step,
         empty,
-        _outside(estimand, data, declared_range, resolution),
-        _undefined(estimand, data),
+        broken,
+        undefined,
         table.tied(estimand),
     )
+
+
+def _by_cell(
+    table: Table, number: Column, arms: Arms
+) -> Float[ndarray, "arm cell seed"]:
+    """What is finite of a number, in every cell of every arm."""
+    data = [[table.by_seed(number.values, c) for c in arm] for arm in arms.cells]
+    return np.where(np.isfinite(data), data, np.nan)
 
 
 def _per_seed(
@@ -119,6 +143,45 @@ def _ratios(
     return ratios, max(float(np.median(steps[there])), smallest)
 
 
+def _ranks(
+    values: Float[ndarray, "cell seed"], number: Column
+) -> Float[ndarray, "cell seed"]:
+    """Mean ranks of the cells, from 1, those within the resolution of the next tied.
+
+    NaN in all cells of a seed that lacks one.
+    """
+    order = np.argsort(values, axis=0, kind="stable")
+    ascending = np.take_along_axis(values, order, axis=0)
+    apart = np.diff(ascending, axis=0) > number.resolution
+    group = np.concatenate([np.zeros((1, values.shape[1])), apart.cumsum(axis=0)])
+    ranks = np.empty_like(values)
+    np.put_along_axis(ranks, order, stats.rankdata(group, axis=0), axis=0)
+    return np.where(np.isnan(values).any(axis=0), np.nan, ranks)
+
+
+def _rank_correlations(
+    first: Float[ndarray, "cell seed"], second: Float[ndarray, "cell seed"]
+) -> tuple[Float[ndarray, " seed"], float]:
+    """Correlations of ranks over cells, and what exchanging two neighbours makes."""
+    cells = len(first)
+    first, second = first - first.mean(axis=0), second - second.mean(axis=0)
+    spread = np.sqrt((first**2).sum(axis=0) * (second**2).sum(axis=0))
+    spread = np.where(spread > 0, spread, np.nan)
+    found = (first * second).sum(axis=0) / spread
+    return np.clip(found, -1.0, 1.0), 12.0 / (cells * (cells**2 - 1.0))
+
+
+def _unordered(number: Column, ranks: Float[ndarray, "cell seed"]) -> str:
+    """That a number orders no cells in some seeds."""
+    equal = int((np.ptp(ranks, axis=0) == 0).sum())
+    if equal == 0:
+        return ""
+    return (
+        f"`{number.name}` is the same in all cells in {equal} of {ranks.shape[1]} "
+        "seeds, where a rank correlation is undefined"
+    )
+
+
 def _range_of(
     estimand: Estimand, arms: Arms, declared_range: tuple[float, float]
 ) -> tuple[float, float]:
@@ -135,25 +198,22 @@ def _range_of(
         weights = slope_weights(np.array(arms.levels))
         reach = (most - least) * float(weights[weights > 0].sum())
         return -reach, reach
+    if estimand.kind == "rank_correlation":
+        return -1.0, 1.0
     return declared_range
 
 
-def _outside(
-    estimand: Estimand,
-    data: Float[ndarray, "arm cell seed"],
-    declared_range: tuple[float, float],
-    resolution: float,
-) -> str:
+def _outside(number: Column, data: Float[ndarray, "arm cell seed"]) -> str:
     """That a value lies outside its declared range by more than the resolution.
 
     The ends of that range are where missing values enter: if it is wrong, so are they.
     """
-    least, most = declared_range
-    outside = (data < least - resolution) | (data > most + resolution)
+    (least, most), step = number.declared_range, number.resolution
+    outside = (data < least - step) | (data > most + step)
     if not outside.any():
         return ""
     return (
-        f"`{estimand.number}` is {data[outside][0]:g} in a row, and its declared range "
+        f"`{number.name}` is {data[outside][0]:g} in a row, and its declared range "
         f"is [{least:g}, {most:g}]; correct the range that the measure declares, or "
         "the measure"
     )
