@@ -31,6 +31,18 @@ def test_every_number_comes_with_its_spread():
     assert all(math.isnan(spread) for spread in one.spread.values())
 
 
+def test_a_prediction_is_the_median_over_its_starts():
+    row = a_row(n_features=3, n_hidden=2)
+    starts = gaussian_starts(3, 2, count=3, seed=5)
+    minima = local_minima(starts, feature_probability=0.3)
+    norms = [(minimum.W**2).sum() / 3 for minimum in minima]
+    found = predict_population(row, starts=3, seed=5)
+    # Fewer nodes than `local_minima` has by default: the same minima, almost.
+    middle = pytest.approx(np.median(norms), abs=2e-3)
+    assert found.numbers["mean_norm_squared"] == middle
+    assert found.best.loss == pytest.approx(minima[0].loss, rel=1e-4)
+
+
 def test_the_same_row_gives_the_same_bits_and_seeds_of_models_do_not_matter():
     one = predict_population(a_row(), starts=1)
     other = predict_population(a_row(seed=7, steps=3), starts=1)
@@ -114,6 +126,9 @@ def test_a_constant_has_no_skill_and_alike_observations_define_none():
         ({"hidden_l1": 0.1}, "hidden_l1"),
         ({"weight_decay": 0.01}, "weight_decay"),
         ({"n_hidden": 30, "n_features": 40, "rate": 0.5}, "smaller model"),
+        ({"decoder": "untied"}, "decoder"),
+        ({"activity": "correlated"}, "activity"),
+        ({"feature_values": "signed_uniform"}, "closed form"),
     ],
 )
 def test_rows_that_can_not_be_predicted_are_refused(factors, words):
