@@ -48,6 +48,7 @@ struct Job {
     Array<double, 1> loss;
     Array<float, 3> W_history;
     Array<float, 2> b_history;
+    Array<const float, 2> rotation;
 
     void connect() {
         const size_t m = W.shape(0), n = W.shape(1), kept = checkpoint_steps.shape(0);
@@ -60,6 +61,9 @@ struct Job {
                     (kept == 0 || (W_history.shape(1) == m && W_history.shape(2) == n &&
                                    b_history.shape(1) == n)),
                 "history does not fit its steps");
+        const size_t turned = rotation.shape(0);
+        require(rotation.shape(1) == turned && (turned == 0 || turned == m),
+                "rotation does not fit W");
         model.m = (int)m;
         model.n = (int)n;
         model.W = W.data();
@@ -73,6 +77,7 @@ struct Job {
         model.checkpoint_count = (int64_t)kept;
         model.W_history = W_history.data();
         model.b_history = b_history.data();
+        model.rotation = turned ? rotation.data() : nullptr;
     }
 };
 
@@ -80,7 +85,8 @@ void make_job(Job* job, Array<float, 2> W, Array<float, 1> b,
               Array<const double, 1> probability, Array<const double, 1> importance,
               Array<const int64_t, 1> loss_steps, Array<double, 1> loss,
               Array<const int64_t, 1> checkpoint_steps, Array<float, 3> W_history,
-              Array<float, 2> b_history, const std::string& noise,
+              Array<float, 2> b_history, Array<const float, 2> rotation,
+              const std::string& noise,
               const std::string& output, const std::string& optimiser,
               const std::string& schedule, const std::string& kernel, double rate,
               double noise_std, double learning_rate, double momentum,
@@ -88,7 +94,7 @@ void make_job(Job* job, Array<float, 2> W, Array<float, 1> b,
               double epsilon, int batch_size, int64_t steps, uint64_t data_key,
               uint64_t mask_key, uint64_t evaluation_key, int evaluation_examples) {
     new (job) Job{Model{}, W, b, probability, importance, loss_steps, checkpoint_steps,
-                  loss, W_history, b_history};
+                  loss, W_history, b_history, rotation};
     Model& model = job->model;
     model.noise = choice<Noise>(noise, noises);
     model.output = choice<Output>(output, outputs);
@@ -211,7 +217,7 @@ NB_MODULE(_engine, module) {
              "probability"_a.noconvert(), "importance"_a.noconvert(),
              "loss_steps"_a.noconvert(), "loss"_a.noconvert(),
              "checkpoint_steps"_a.noconvert(), "W_history"_a.noconvert(),
-             "b_history"_a.noconvert(), "noise"_a, "output"_a, "optimiser"_a,
+             "b_history"_a.noconvert(), "rotation"_a.noconvert(), "noise"_a, "output"_a, "optimiser"_a,
              "schedule"_a, "kernel"_a, "rate"_a, "noise_std"_a, "learning_rate"_a,
              "momentum"_a, "weight_decay"_a, "hidden_l1"_a, "beta1"_a, "beta2"_a,
              "epsilon"_a, "batch_size"_a, "steps"_a, "data_key"_a, "mask_key"_a,

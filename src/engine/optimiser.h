@@ -1,9 +1,13 @@
-// Parameter updates, in the conventions of PyTorch. Bias corrections in double.
+// Parameter updates, in the conventions of PyTorch. Bias corrections in double. With a
+// rotation Q Adam keeps the moments of QG, G the gradient of W, and turns its step back.
 
 struct OptimiserState {
     Optimiser kind;
     float *first, *second;  // moments; `first` is SGD's buffer
     int64_t padded;
+    int64_t n, m;
+    const float* rotation;  // [m][m], or none
+    float *plain, *turned;  // a gradient, then a step, in W's coordinates and in QW's
     double beta1, beta2, power1 = 1, power2 = 1;
     float epsilon, decay, momentum;
 
@@ -12,6 +16,11 @@ struct OptimiserState {
         padded = parameters;
         first = arena.take<float>(padded);
         second = arena.take<float>(kind == Optimiser::sgd ? 0 : padded);
+        n = model.n;
+        m = model.m;
+        rotation = kind == Optimiser::sgd ? nullptr : model.rotation;
+        plain = arena.take<float>(rotation ? padded : 0);
+        turned = arena.take<float>(rotation ? padded : 0);
         beta1 = model.beta1;
         beta2 = model.beta2;
         epsilon = (float)model.epsilon;
@@ -35,6 +44,26 @@ struct OptimiserState {
         const float b1 = (float)(1.0 - beta1), b2 = (float)beta2;
         const float c2 = (float)(1.0 - beta2);
         vf check{};
+        if (rotation) {
+            for (int64_t j = 0; j < padded; j += L)
+                store(plain + j, load(g + j) + l2 * load(w + j));
+            turn<false>(plain, turned);
+            for (int64_t j = 0; j < padded; j += L) {
+                const vf gradient = load(turned + j);
+                const vf m = load(first + j) + (gradient - load(first + j)) * b1;
+                const vf v = load(second + j) * b2 + (c2 * gradient) * gradient;
+                store(first + j, m);
+                store(second + j, v);
+                store(turned + j, step * m / (square_root(v) * root + epsilon));
+            }
+            turn<true>(turned, plain);
+            for (int64_t j = 0; j < padded; j += L) {
+                const vf next = load(w + j) * shrink - load(plain + j);
+                store(w + j, next);
+                check += next * 0.0f;
+            }
+            return sum_lanes(check) == 0.0f;
+        }
         for (int64_t j = 0; j < padded; j += L) {
             const vf old = load(w + j);
             const vf gradient = load(g + j) + l2 * old;
@@ -48,6 +77,20 @@ struct OptimiserState {
             check += next * 0.0f;
         }
         return sum_lanes(check) == 0.0f;
+    }
+
+    // to = Q from, or Q^T from, on the weights; what stands behind them stays.
+    template <bool Back>
+    void turn(const float* from, float* to) const {
+        for (int64_t j = m * n; j < padded; ++j) to[j] = from[j];
+        for (int64_t k = 0; k < m; ++k) {
+            float* row = to + k * n;
+            fill(row, 0, n);
+            for (int64_t l = 0; l < m; ++l) {
+                const float q = rotation[Back ? l * m + k : k * m + l];
+                for (int64_t i = 0; i < n; ++i) row[i] += q * from[l * n + i];
+            }
+        }
     }
 
     bool update_sgd(float* w, const float* g, float rate) {

@@ -28,6 +28,7 @@ struct Model {
     double rate = 0, noise_std = 0, learning_rate = 1e-3, momentum = 0;
     double weight_decay = 0, hidden_l1 = 0;
     double beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8;
+    const float* rotation = nullptr;  // Q [m, m]: Adam's moments are those of QW; or none
     int64_t steps = 1;
     uint64_t data_key = 0, mask_key = 0, evaluation_key = 0;
     int evaluation_examples = 0;

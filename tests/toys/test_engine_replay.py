@@ -71,6 +71,11 @@ def test_a_thousand_steps(size, probability, noise, rate):
         {"noise": "dropout", "rate": 0.5, "hidden_l1": 0.003},
         {"feature_probability": (0.9, 0.5, 0.3, 0.1, 0.05, 0.02, 0.01)},
         {"importance_decay": 0.7},
+        {"optimiser_basis": "rotated", "weight_decay": 0.05},
+        {"optimiser_basis": "rotated", "optimiser": "adam", "weight_decay": 0.01},
+        {"optimiser_basis": "rotated", "noise": "dropout", "rate": 0.3},
+        {"optimiser_basis": "rotated", "feature_probability": 0.02},
+        {"initial_law": "uniform", "initial_std": 0.5},
     ],
     ids=str,
 )

@@ -224,6 +224,36 @@ def test_updates_equal_those_of_pytorch(optimiser, settings):
     np.testing.assert_allclose(parameters.b, b.detach().numpy(), rtol=1e-11, atol=1e-13)
 
 
+@pytest.mark.parametrize("optimiser", ["adam", "adamw"])
+@pytest.mark.parametrize("output", ["relu", "linear"])
+def test_a_rotated_optimiser_is_a_plain_one_on_a_rotated_model(optimiser, output):
+    # Without noise the loss of QW is that of W and its gradient is Q times W's, so a
+    # plain optimiser that starts from Q W_0 walks along Q times the rotated one's way.
+    row = one_row(
+        optimiser=optimiser, output=output, weight_decay=0.1, learning_rate=0.05,
+        n_hidden=4, steps=40, optimiser_basis="rotated",
+    )  # fmt: skip
+    Q = model.optimiser_rotation(row).astype(np.float64)
+    W = model.initial_weights(row).astype(np.float64)
+    batches = list(reference.minibatches(row))
+    turned = reference.replay(row, batches).arrays
+    plain = reference.replay(
+        row | {"optimiser_basis": "units"},
+        batches,
+        start=Parameters(Q @ W, np.zeros(7)),
+    ).arrays
+    # Q is rounded to float32, so that it is orthogonal to 1e-7.
+    np.testing.assert_allclose(Q @ turned["W"], plain["W"], atol=1e-5)
+    np.testing.assert_allclose(turned["b"], plain["b"], atol=1e-5)
+    assert np.abs(turned["W"] - W).max() > 0.1
+
+
+def test_a_rotated_optimiser_goes_another_way():
+    rows = [one_row(optimiser_basis=basis) for basis in ("units", "rotated")]
+    plain, turned = (reference.train(row).arrays["W"] for row in rows)
+    assert np.abs(plain - turned).max() > 1e-3
+
+
 def test_weight_decay_of_adamw_is_decoupled():
     # With no gradient AdamW multiplies by 1 - lr wd; Adam takes a full step of lr.
     parameters = Parameters(np.full((3, 7), 2.0), np.full(7, 2.0))

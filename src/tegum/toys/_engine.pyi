@@ -19,6 +19,7 @@ class Job:
         checkpoint_steps: ndarray,
         W_history: ndarray,
         b_history: ndarray,
+        rotation: ndarray,
         noise: str,
         output: str,
         optimiser: str,

@@ -28,6 +28,7 @@ from tegum.toys.model import (
     importances,
     initial_weights,
     loss_steps,
+    optimiser_rotation,
     probabilities,
 )
 
@@ -135,7 +136,10 @@ def kernel(row: Row) -> Kernel:
 def core_seconds(row: Row) -> float:
     """About how long one core needs for a row, by the formula that picks its kernel."""
     n, m = row["n_features"], row["n_hidden"]
-    steps = row["steps"] * (_step_nanoseconds(row, kernel(row)) + 0.6 * (n * m + n))
+    update = 0.6 * (n * m + n)
+    if row["optimiser_basis"] == "rotated":
+        update += n * m * (0.6 + 0.15 * m)
+    steps = row["steps"] * (_step_nanoseconds(row, kernel(row)) + update)
     evaluations = len(loss_steps(row["steps"])) * EVALUATION_EXAMPLES
     return 1e-9 * (steps + evaluations * n * (0.02 * m + 0.3))
 
@@ -189,7 +193,8 @@ def workspace_bytes(row: Row) -> int:
     entries = min(max(1, 2**20 // n), max(batch, EVALUATION_EXAMPLES)) * n + 64
     events = (2 * 20 + 4) * (entries + 64)
     transposed = 4 * (2 * (n + 96) * (m + 16) + 96 * (2 * n + m))
-    return 4 * parameters + tiles + events + transposed + 2**16
+    moments = 6 if row["optimiser_basis"] == "rotated" else 4
+    return moments * parameters + tiles + events + transposed + 2**16
 
 
 def measured_workspace_bytes(row: Row, *, instruction_set: str = "") -> int:
@@ -311,6 +316,7 @@ def _job(
         checkpoint_steps=output["checkpoint_step"],
         W_history=output["W_history"],
         b_history=output["b_history"],
+        rotation=_rotation(row),
         noise=row["noise"],
         output=row["output"],
         optimiser=row["optimiser"],
@@ -332,6 +338,13 @@ def _job(
         evaluation_key=stream_key(row["seed"], "evaluation"),
         evaluation_examples=EVALUATION_EXAMPLES,
     )
+
+
+def _rotation(row: Row) -> Float[ndarray, "hidden hidden"]:
+    """The axes of Adam's moments; empty where they are the hidden units."""
+    if row["optimiser_basis"] == "units":
+        return np.zeros((0, 0), dtype=np.float32)
+    return optimiser_rotation(row)
 
 
 def _artifact(job: _engine.Job, output: dict[str, ndarray]) -> Artifact:

@@ -26,6 +26,7 @@ from tegum.toys.model import (
     learning_rates,
     loss_steps,
     noise_variance,
+    optimiser_rotation,
     probabilities,
 )
 
@@ -178,10 +179,15 @@ def update(
     `adam`: Adam's step on `g + wd w`.
     `sgd`: `u <- momentum u + g + wd w`, then `w <- w - lr u`.
 
+    In a rotated basis Adam's step for W is `Q^T step(Q g)`, its memories those of Q g.
+
     Source: Loshchilov and Hutter 2019, algorithms 1 and 2; Kingma and Ba 2015,
     algorithm 1; conventions (epsilon outside the root, no dampening) as in PyTorch.
     """
     step = optimiser.steps + 1
+    axes = None
+    if row["optimiser_basis"] == "rotated":
+        axes = optimiser_rotation(row).astype(np.float64)
     moved = {
         name: _update_array(
             row,
@@ -191,6 +197,7 @@ def update(
             second=getattr(optimiser.second, name),
             step=step,
             learning_rate=learning_rate,
+            axes=None if name == "b" else axes,
         )
         for name in ("W", "b")
     }
@@ -209,6 +216,7 @@ def _update_array(
     second: ndarray,
     step: int,
     learning_rate: float,
+    axes: Float[ndarray, "hidden hidden"] | None,
 ) -> tuple[ndarray, ndarray, ndarray]:
     if row["optimiser"] == "adamw":
         value = value * (1.0 - learning_rate * row["weight_decay"])
@@ -217,11 +225,16 @@ def _update_array(
     if row["optimiser"] == "sgd":
         first = row["momentum"] * first + gradient
         return value - learning_rate * first, first, second
+    if axes is not None:
+        gradient = axes @ gradient
     first = ADAM_BETA1 * first + (1.0 - ADAM_BETA1) * gradient
     second = ADAM_BETA2 * second + (1.0 - ADAM_BETA2) * gradient**2
     mean = first / (1.0 - ADAM_BETA1**step)
     root = np.sqrt(second / (1.0 - ADAM_BETA2**step))
-    return value - learning_rate * mean / (root + ADAM_EPSILON), first, second
+    change = learning_rate * mean / (root + ADAM_EPSILON)
+    if axes is not None:
+        change = axes.T @ change
+    return value - change, first, second
 
 
 def sample_inputs(

@@ -69,9 +69,6 @@ NEUTRAL = {
     "bias": "learned",
     "feature_values": "uniform",
     "activity": "independent",
-    "optimiser_basis": "units",
-    "initial_law": "gaussian",
-    "initial_std": None,
 }
 """What the engine can train; other values are refused."""
 
