@@ -32,12 +32,16 @@ if TYPE_CHECKING:
     from tegum.execution import execute as execute
     from tegum.execution import judge as judge
     from tegum.functions import FunctionSubject as FunctionSubject
+    from tegum.gallery import figure as figure
+    from tegum.gallery import figures as figures
     from tegum.measures import GEOMETRY as GEOMETRY
     from tegum.measures import Measure as Measure
     from tegum.report import render as render
+    from tegum.report import save_figure as save_figure
     from tegum.results import Results as Results
     from tegum.store import Store as Store
     from tegum.study import Convergence as Convergence
+    from tegum.study import Figure as Figure
     from tegum.study import Study as Study
     from tegum.toys import TRAINING as TRAINING
     from tegum.toys import ToyModels as ToyModels
@@ -52,6 +56,7 @@ _HOME = {
     "Convergence": "study",
     "Design": "design",
     "Factor": "design",
+    "Figure": "study",
     "FunctionSubject": "functions",
     "GEOMETRY": "measures",
     "Measure": "measures",
@@ -67,6 +72,8 @@ _HOME = {
     "below": "claims",
     "between": "claims",
     "execute": "execution",
+    "figure": "gallery",
+    "figures": "gallery",
     "from_weights": "toys",
     "grid": "design",
     "judge": "execution",
@@ -76,6 +83,7 @@ _HOME = {
     "plan_seeds": "claims",
     "proportion": "claims",
     "render": "report",
+    "save_figure": "report",
     "slope": "claims",
     "to_torch": "toys",
 }

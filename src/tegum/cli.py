@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from tegum.terminal import (
+    print_figure,
+    print_figures,
     print_json,
     print_page,
     print_plan,
@@ -45,8 +47,12 @@ StoreOption = Annotated[
     Path,
     typer.Option(envvar="TEGUM_STORE", help="The folder that keeps rows and verdicts."),
 ]
+WorkersOption = Annotated[
+    int | None, typer.Option(help="Threads; all cores if not given.")
+]
+QuietOption = Annotated[bool, typer.Option("--quiet", help="No progress.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for a script.")]
-OpenOption = Annotated[bool, typer.Option("--open", help="Open the page in a browser.")]
+OpenOption = Annotated[bool, typer.Option("--open", help="Open it in a browser.")]
 DEFAULT_STORE = Path("tegum-store")
 
 
@@ -99,14 +105,12 @@ def run(
         list[str] | None,
         typer.Option(help="Only rows with factor=value; several values with commas."),
     ] = None,
-    workers: Annotated[
-        int | None, typer.Option(help="Threads; all cores if not given.")
-    ] = None,
+    workers: WorkersOption = None,
     store: StoreOption = DEFAULT_STORE,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would be done, and stop.")
     ] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
+    quiet: QuietOption = False,
     open_page: OpenOption = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -194,6 +198,65 @@ def report(
         typer.echo(page)
         if open_page:
             typer.launch(page.as_uri())
+
+
+@app.command()
+def figure(
+    name: Annotated[
+        str | None, typer.Argument(help="A figure's name; all are listed without one.")
+    ] = None,
+    study: Annotated[
+        str | None,
+        typer.Option(help="Only this study's figures; your own by its path."),
+    ] = None,
+    design: DesignOption = "demo",
+    seeds: SeedsOption = None,
+    store: StoreOption = DEFAULT_STORE,
+    output: Annotated[
+        Path | None,
+        typer.Option(help="A .html, .svg, .png or .pdf; a page in the store if not."),
+    ] = None,
+    width: Annotated[int | None, typer.Option(help="In pixels of the layout.")] = None,
+    height: Annotated[int | None, typer.Option(help="In pixels of the layout.")] = None,
+    scale: Annotated[
+        float | None, typer.Option(help="Pixels of a .png for each of the layout; 3.")
+    ] = None,
+    workers: WorkersOption = None,
+    quiet: QuietOption = False,
+    open_page: OpenOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Draw a figure by its name, training first what is missing of its rows."""
+    from tegum import gallery
+
+    with _errors():
+        if name is None:
+            print_figures(gallery.figures(study), as_json=as_json)
+            return
+        from tegum.report import check_target, save_figure
+        from tegum.store import Store
+
+        picture = gallery.picture_named(name, study=study)
+        path = output or store / "figures" / f"{name}-{design}.html"
+        size: dict[str, Any] = {"width": width, "height": height, "scale": scale}
+        check_target(path, **size)
+        with progress_bar(quiet=quiet or as_json) as progress:
+            drawn = gallery.draw(
+                picture,
+                Store.open(store),
+                design=design,
+                seeds=seeds,
+                workers=workers,
+                progress=progress,
+            )
+        for line in drawn.results.problem_lines():
+            typer.echo(f"tegum: {line}", err=True)
+        saved = save_figure(drawn.figure, path.resolve(), **size)
+        print_figure(picture, saved, len(drawn.results), design, as_json=as_json)
+        if open_page:
+            typer.launch(saved.as_uri())
+        if drawn.results.problems:
+            raise typer.Exit(INCOMPLETE)
 
 
 @app.command()

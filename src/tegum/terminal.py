@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +14,7 @@ import typer
 if TYPE_CHECKING:
     from tegum.claims import Verdict
     from tegum.execution import Plan
+    from tegum.gallery import Picture
     from tegum.study import Study
 
 
@@ -48,6 +49,30 @@ def print_page(page: Path, *, as_json: bool) -> None:
     """Where the page is; a script asks for it with `tegum report`."""
     if not as_json:
         typer.echo(f"report: {page}")
+
+
+def print_figures(pictures: Sequence[Picture], *, as_json: bool) -> None:
+    """Every picture's name and caption, by study."""
+    if as_json:
+        print_json([picture.to_record() for picture in pictures])
+        return
+    for picture in pictures:
+        indent = "" if picture.figure is None else "    "
+        typer.echo(f"{indent}{picture.name}\n{indent}    {picture.caption}")
+    typer.echo("\nDraw one with: tegum figure NAME")
+
+
+def print_figure(
+    picture: Picture, path: Path, models: int, design: str, *, as_json: bool
+) -> None:
+    """Where a picture was written, and what it was drawn from."""
+    if as_json:
+        made = {"design": design, "models": models, "file": str(path)}
+        print_json(picture.to_record() | made)
+        return
+    counted = f"{models} {'model' if models == 1 else 'models'}"
+    typer.echo(f"{picture.name}: {counted} of {picture.study.name}, {design}")
+    typer.echo(path)
 
 
 def print_verdicts(

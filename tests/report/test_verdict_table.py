@@ -8,7 +8,7 @@ import pytest
 import worlds
 
 from tegum.claims import below
-from tegum.report.markup import prose
+from tegum.markup import prose
 from tegum.report.verdicts import (
     SYMBOLS,
     answer,

@@ -7,7 +7,13 @@ import math
 from collections.abc import Iterable
 from typing import Any, SupportsFloat
 
+import numpy as np
+import plotly.graph_objects as go
+
 from tegum.design import rounded
+
+MANY = 256
+"""From so many numbers on, those of a picture travel as 32-bit floats."""
 
 Encoded = float | int | str | None
 
@@ -50,3 +56,40 @@ def script_safe(text: str) -> str:
     for character in "<>&\u2028\u2029":
         text = text.replace(character, f"\\u{ord(character):04x}")
     return text
+
+
+def figure_json(figure: go.Figure) -> str:
+    """A plotly figure that can stand inside a script element; long arrays are light.
+
+    Arrays of 256 or more floats lose what lies beyond their seventh digit, which no
+    picture shows.
+    """
+    drawn: Any = figure
+    light = {
+        "data": [_lighter(trace.to_plotly_json()) for trace in drawn.data],
+        "layout": _lighter(drawn.layout.to_plotly_json()),
+        "frames": [_lighter(frame.to_plotly_json()) for frame in drawn.frames],
+    }
+    return script_safe(str(go.Figure(light).to_json()))
+
+
+def _lighter(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _lighter(inner) for key, inner in value.items()}
+    if isinstance(value, np.ndarray):
+        return _narrow(value)
+    if not isinstance(value, list | tuple):
+        return value
+    flat = value if not value or not isinstance(value[0], list | tuple) else value[0]
+    if all(type(entry) in (float, np.float64) for entry in flat):
+        lengths = {len(row) for row in value} if flat is not value else {1}
+        if len(lengths) == 1 and len(value) * lengths.pop() >= MANY:
+            return _narrow(np.array(value, dtype=np.float64))
+    return [_lighter(inner) for inner in value]
+
+
+def _narrow(array: np.ndarray) -> np.ndarray:
+    if array.dtype != np.float64 or array.size < MANY:
+        return array
+    largest = np.abs(array[np.isfinite(array)]).max(initial=0.0)
+    return array.astype(np.float32) if largest < np.finfo(np.float32).max else array

@@ -113,6 +113,30 @@ def style(figure: go.Figure, *, height: int = 420) -> go.Figure:
     return figure
 
 
+def columns_of(figure: go.Figure) -> int:
+    """About how many subplots stand side by side, from the narrowest of them."""
+    domains = [axis.domain for axis in figure.select_xaxes()]
+    domains += [scene.domain.x for scene in figure.select_scenes()]
+    widths = [right - left for left, right in filter(None, domains) if right > left]
+    return min(12, int(1.01 / min(widths, default=1.0)))
+
+
+def usual_size(figure: go.Figure) -> tuple[int, int]:
+    """The width and height of a figure on paper, in pixels of the layout."""
+    width = 700 if columns_of(figure) == 1 else 1100
+    return int(figure.layout.width or width), int(figure.layout.height or 450)
+
+
+def narrowest_width(figure: go.Figure) -> int:
+    """The width in pixels below which a page scrolls a figure instead of shrinking it.
+
+    A single plot fits a phone; plots side by side keep about 200 pixels each.
+    """
+    columns = columns_of(figure)
+    wanted = 300 if columns == 1 else min(1100, max(560, 200 * columns))
+    return int(figure.layout.width or wanted)
+
+
 def _hex(colour: str) -> str:
     inside = colour[colour.index("(") + 1 : colour.index(")")]
     red, green, blue = (round(float(part)) for part in inside.split(",")[:3])

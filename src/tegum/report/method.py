@@ -12,9 +12,9 @@ import numpy as np
 
 from tegum.claims import median_farthest_from_0
 from tegum.design import frozen_value
+from tegum.markup import Child, Html, definitions, element, joined, table
 from tegum.report.frame import Cell, Frame
 from tegum.report.labels import factor_name, level_label, number_name, plain, written
-from tegum.report.markup import Child, Html, definitions, element, joined, table
 from tegum.results import MISSING, Results
 from tegum.statistics import extra_look_alpha
 from tegum.store import Store

@@ -11,15 +11,18 @@ from string import Template
 from typing import Any
 
 import numpy as np
+import plotly.graph_objects as go
 from plotly.offline import get_plotlyjs
 
 from tegum.claims import Verdict
+from tegum.markup import Html, element, joined, prose
 from tegum.measures.facts import Measure
 from tegum.measures.geometry import FACTS, GEOMETRY
-from tegum.report.encode import number, script_json, script_safe
+from tegum.report.drawing import draw_figure, draw_headline
+from tegum.report.encode import figure_json, number, script_json
+from tegum.report.figures import narrowest_width
 from tegum.report.frame import Frame, frame
 from tegum.report.labels import factor_name, number_name, unit_text
-from tegum.report.markup import element, prose
 from tegum.report.method import method, provenance, unsettled
 from tegum.report.picture import default_picture, held_fixed
 from tegum.report.series import series
@@ -27,7 +30,7 @@ from tegum.report.specimens import LOSS, Specimens, specimens
 from tegum.report.verdicts import answer, contradictions, standing, verdict_table
 from tegum.results import MISSING, Results
 from tegum.store import Store
-from tegum.study import Study
+from tegum.study import Figure, Study
 
 SCRIPTS = ("common.js", "curves.js", "map.js", "panel.js", "main.js")
 
@@ -61,6 +64,7 @@ def page_html(
     layout = layout_of(study, results, verdicts)
     model = page_model(study, results, verdicts, store=store, layout=layout)
     picture, note = headline(study, results, verdicts, layout=layout, model=model)
+    figures, drawn = further_figures(study, results, store=store, design=design)
     sentence = answer(study, verdicts)
     question = " ".join(study.question.split())
     against = contradictions(verdicts)
@@ -82,9 +86,10 @@ def page_html(
         picture_label=escape(f"The headline picture. {sentence}"),
         picture_note=escape(note),
         verdicts=verdict_table(verdicts).text,
+        figures=figures.text,
         method=method(study, results, layout, design=design).text,
         provenance=provenance(study, results, store=store, design=design).text,
-        model=script_json(model)[:-1] + ',"picture":' + picture + "}",
+        model=f'{script_json(model)[:-1]},"picture":{picture},"figures":[{drawn}]}}',
         plotly=get_plotlyjs(),
         script="\n".join(_asset(name) for name in SCRIPTS),
     )
@@ -116,11 +121,7 @@ def page_model(
     names = ordered_numbers(study, verdicts)
     seeds = Counter(cell.seeds for cell in layout.cells)
     common = seeds.most_common(1)[0][0] if seeds else ()
-    measured = {
-        name: np.asarray(results[f"{measure.name}_measured"], dtype=bool)
-        for measure in study.measures
-        for name in measure.numbers
-    }
+    measured = measured_rows(study, results)
     shown = specimens(
         layout.cells, results.columns, ranking=_ranking(names), store=store
     )
@@ -173,16 +174,92 @@ def headline(
 ) -> tuple[str, str]:
     """The headline picture as JSON that is safe in a script, and a note on it."""
     if study.picture is not None:
-        figure = study.picture(results, tuple(verdicts))
-        return script_safe(str(figure.to_json())), ""
+        return figure_json(draw_headline(study, results, verdicts)), ""
     names = model["claimed"] or [model["first"]]
     figure = default_picture(layout, model["series"], names)
     if figure is None:
         return "null", ""
     fixed = "; ".join(f"{k}: {v}" for k, v in held_fixed(layout).items())
     note = "Medians over seeds, with 95 % intervals for each point alone."
-    text = script_safe(str(figure.to_json()))
-    return text, f"{note} Shown at {fixed}." if fixed else note
+    return figure_json(figure), f"{note} Shown at {fixed}." if fixed else note
+
+
+def default_headline(
+    study: Study, results: Results, verdicts: Sequence[Verdict]
+) -> go.Figure:
+    """The headline of a study that brings none: its claims' numbers against x.
+
+    Raises:
+        ValueError: a design in which no factor varies.
+    """
+    layout = layout_of(study, results, verdicts)
+    names = ordered_numbers(study, verdicts)
+    claimed = [name for name in _claimed(verdicts) if name in names]
+    drawn = _series(study, results, layout, measured=measured_rows(study, results))
+    figure = default_picture(layout, drawn, claimed or names[:1])
+    if figure is None:
+        raise ValueError(
+            f"the study `{study.name}` brings no `picture` and none of its factors "
+            "varies, so there is nothing to draw; give it a `picture`"
+        )
+    return figure
+
+
+def measured_rows(study: Study, results: Results) -> dict[str, np.ndarray]:
+    """For each number, the rows in which it was measured."""
+    return {
+        name: np.asarray(results[f"{measure.name}_measured"], dtype=bool)
+        for measure in study.measures
+        for name in measure.numbers
+    }
+
+
+def further_figures(
+    study: Study, results: Results, *, store: Store, design: str
+) -> tuple[Html, str]:
+    """The study's further figures: their places on the page, and their JSON.
+
+    Where one can not be drawn its place says why.
+    """
+    places, drawn = [], []
+    for figure in study.figures:
+        command = f"tegum figure {figure.name} --study {study.name} --design {design}"
+        try:
+            picture = draw_figure(figure, results, store=store)
+            drawn.append(figure_json(picture))
+        except ValueError as error:
+            place = element("p", str(error), class_="note failed")
+        else:
+            place = _place(figure, picture, number=len(drawn) - 1)
+        caption = element(
+            "figcaption",
+            element("strong", figure.name),
+            f": {' '.join(figure.caption.split())} ",
+            element("code", command),
+        )
+        places.append(element("figure", place, caption, id=f"figure-{figure.name}"))
+    if not places:
+        return joined(), ""
+    heading = element("h2", "Pictures")
+    return element("section", heading, *places, id="figures"), ",".join(drawn)
+
+
+def _place(figure: Figure, picture: go.Figure, *, number: int) -> Html:
+    """Where a script draws a figure; it scrolls sideways rather than shrink."""
+    caption = " ".join(figure.caption.split())
+    drawing = element(
+        "div",
+        class_="drawing",
+        data_figure=str(number),
+        data_name=figure.name,
+        style=f"min-width:{narrowest_width(picture)}px",
+        role="img",
+        aria_label=caption,
+    )
+    label = f"The picture {figure.name}"
+    return element(
+        "div", drawing, class_="scroll", tabindex="0", role="region", aria_label=label
+    )
 
 
 def ordered_numbers(study: Study, verdicts: Sequence[Verdict]) -> list[str]:

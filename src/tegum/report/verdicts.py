@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from tegum.claims import PartVerdict, Verdict
+from tegum.markup import Child, Html, element, joined, lines, table
 from tegum.report.labels import (
     conditions_text,
     factor_name,
@@ -18,7 +19,6 @@ from tegum.report.labels import (
     typeset,
     written,
 )
-from tegum.report.markup import Child, Html, element, joined, lines, table
 from tegum.study import Study
 
 SYMBOLS = {"supported": "✓", "refuted": "✕", "undecided": "?"}

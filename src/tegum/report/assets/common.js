@@ -8,6 +8,7 @@ const CIVIDIS = ["#00224e", "#123570", "#3b496c", "#575d6d", "#707173", "#8a8678
 const SYMBOLS = ["circle", "square", "diamond", "triangle-up", "cross", "x", "star", "hexagon"];
 const SETTINGS = { responsive: true, displaylogo: false, modeBarButtons: [["toImage"]], scrollZoom: false };
 const QUIET = { responsive: true, displayModeBar: false, scrollZoom: false };
+const SOLID = new Set(["scatter3d", "surface", "mesh3d", "cone", "streamtube", "volume", "isosurface"]);
 const state = { number: page.first, mode: "value", scale: "linear", at: page.axes.map(() => 0), cell: null };
 
 /** A node with properties and children; text is always text. */
@@ -71,8 +72,18 @@ const diverging = () => (isDark() ? ["#5aa9e6", "#1d2229", "#f28e4f"] : ["#2166a
 const plotlyScale = (scale) => scale.map((colour, k) => [k / (scale.length - 1), colour]);
 const faded = (hex, alpha) => `rgba(${[1, 3, 5].map((k) => parseInt(hex.slice(k, k + 2), 16)).join(",")},${alpha})`;
 
+/** A three-dimensional subplot in the page's colours, turned by hand. */
+function themedScene(scene, lines) {
+  const out = Object.assign({}, scene, { bgcolor: "rgba(0,0,0,0)", dragmode: scene.dragmode || "orbit" });
+  for (const key of ["xaxis", "yaxis", "zaxis"]) out[key] = Object.assign({}, scene[key], lines, { backgroundcolor: "rgba(0,0,0,0)" });
+  return out;
+}
+
+/** The names of the subplots in three dimensions. */
+const scenesOf = (data) => new Set(data.filter((trace) => SOLID.has(trace.type)).map((trace) => trace.scene || "scene"));
+
 /** A layout in the page's own colours. */
-function themed(layout) {
+function themed(layout, scenes = []) {
   const out = Object.assign({}, layout);
   out.paper_bgcolor = "rgba(0,0,0,0)";
   out.plot_bgcolor = "rgba(0,0,0,0)";
@@ -84,6 +95,7 @@ function themed(layout) {
   for (const key of new Set([...Object.keys(layout), "xaxis", "yaxis"])) {
     if (/^[xy]axis\d*$/.test(key)) out[key] = Object.assign({ automargin: true }, layout[key], lines);
   }
+  for (const key of scenes) out[key] = themedScene(layout[key] || {}, lines);
   out.legend = Object.assign({}, layout.legend, { bgcolor: "rgba(0,0,0,0)" });
   out.dragmode = false;
   out.modebar = { bgcolor: "rgba(0,0,0,0)", color: css("--faint"), activecolor: css("--ink") };

@@ -71,10 +71,22 @@ function drawPicture() {
   Plotly.react(byId("headline"), data, themed(layout), SETTINGS);
 }
 
+/** The further figures, each in its place and in the page's colours. */
+function drawFigures() {
+  document.querySelectorAll(".drawing").forEach((node) => {
+    const { data, layout, frames } = page.figures[Number(node.dataset.figure)];
+    const shown = themed(layout, scenesOf(data));
+    delete shown.width;
+    const config = Object.assign({}, SETTINGS, { toImageButtonOptions: { format: "svg", filename: node.dataset.name } });
+    Plotly.react(node, { data, layout: shown, frames, config });
+  });
+}
+
 function drawAll() {
   byId("theme").textContent = isDark() ? "Light" : "Dark";
   byId("theme").setAttribute("aria-label", `Switch to ${isDark() ? "light" : "dark"} colours`);
   drawPicture();
+  drawFigures();
   drawExplore();
   if (!byId("models").hidden) drawPanel();
 }
