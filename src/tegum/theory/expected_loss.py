@@ -34,6 +34,8 @@ DECAY = 2.0
 """`c P`: how far right of the pole at u = 0 the contour runs, over its step."""
 SMALL = 2e-3
 LEAST_PERIOD = 1e-3
+BLOCK = 2**15
+"""Of the numbers along contours, about so many are held at once: they fit the cache."""
 NEGLIGIBLE = 2e-3
 """Of the range of z: an input that moves it by less is not seen as spreading it. Which
 inputs count so decides how fast the quadrature converges, not what it converges to."""
@@ -88,7 +90,7 @@ def expected_loss(
     1.0
     """
     W, b = _checked(W, b, output)
-    m, n = W.shape
+    n = W.shape[1]
     q = checked_probability(feature_probability, n)
     importance = np.ones(n) if importance is None else np.asarray(importance, float)
     if importance.shape != (n,):
@@ -137,14 +139,17 @@ def expected_losses(
         factors, chances = masks.kept / (1.0 - rate), masks.probability
     reconstruct = _rectified if output == "relu" else _linear
     loss, W_slope, b_slope = np.zeros(len(W)), np.zeros_like(W), np.zeros_like(b)
-    for factor, chance in zip(factors, chances, strict=True):
-        masked = factor[:, None] * W
-        value, by_G, by_b = reconstruct(np.swapaxes(W, 1, 2) @ masked, b, q, nodes)
-        weight = chance * importance / n
-        loss += (weight * value).sum(axis=-1)
-        by_G = np.broadcast_to(weight, b.shape)[..., None] * by_G
-        W_slope += masked @ (by_G + np.swapaxes(by_G, 1, 2))
-        b_slope += weight * by_b
+    weight = np.broadcast_to(importance, b.shape) / n
+    several = max(1, BLOCK // (len(W) * n**2 * nodes))
+    for first in range(0, len(chances), several):
+        chance = chances[first : first + several, None]
+        masked = factors[first : first + several, None, :, None] * W
+        G = np.swapaxes(W, 1, 2) @ masked  # (mask, model, output, input)
+        value, by_G, by_b = reconstruct(G, b, q, nodes)
+        loss += (chance * (weight * value).sum(axis=-1)).sum(axis=0)
+        by_G = chance[..., None, None] * weight[..., None] * by_G
+        W_slope += (masked @ (by_G + np.swapaxes(by_G, -1, -2))).sum(axis=0)
+        b_slope += (chance[..., None] * weight * by_b).sum(axis=0)
     return LossesAndGradients(loss, W_slope, b_slope)
 
 
