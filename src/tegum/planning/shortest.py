@@ -1,0 +1,407 @@
+"""Kernels for certain moves at a price: shortest ways, and their repair.
+
+Every move costs more than 0. A way is canonical: among moves that are equally good
+the one that stands first in `order` is taken, so that two planners which both find
+shortest ways walk the same one.
+"""
+
+from __future__ import annotations
+
+from typing import no_type_check
+
+import numpy as np
+
+from tegum.planning.compiled import compiled
+
+TIE = 1e-9
+"""Two ways are equally long if their lengths differ by less."""
+
+
+@compiled
+@no_type_check
+def predecessors(successor, allowed):
+    """Who leads to each state, as a list of `state * actions + action` by target."""
+    states, actions = allowed.shape
+    first = np.zeros(states + 1, np.int64)
+    for s in range(states):
+        for a in range(actions):
+            if allowed[s, a]:
+                first[successor[s, a] + 1] += 1
+    for s in range(states):
+        first[s + 1] += first[s]
+    edge = np.empty(first[states], np.int64)
+    place = first[:states].copy()
+    for s in range(states):
+        for a in range(actions):
+            if allowed[s, a]:
+                to = successor[s, a]
+                edge[place[to]] = s * actions + a
+                place[to] += 1
+    return first, edge
+
+
+@compiled
+@no_type_check
+def push(keys, items, size, key, item):
+    """Put an item on a binary heap, the least key on top; returns the size."""
+    i = size
+    while i > 0:
+        up = (i - 1) >> 1
+        if keys[up] <= key:
+            break
+        keys[i], items[i] = keys[up], items[up]
+        i = up
+    keys[i], items[i] = key, item
+    return size + 1
+
+
+@compiled
+@no_type_check
+def pop(keys, items, size):
+    """Take the top off a binary heap; read it before. Returns the size."""
+    size -= 1
+    key, item = keys[size], items[size]
+    i = 0
+    while True:
+        down = 2 * i + 1
+        if down >= size:
+            break
+        if down + 1 < size and keys[down + 1] < keys[down]:
+            down += 1
+        if keys[down] >= key:
+            break
+        keys[i], items[i] = keys[down], items[down]
+        i = down
+    keys[i], items[i] = key, item
+    return size
+
+
+@compiled
+@no_type_check
+def distances(successor, cost, allowed, goal, removed):
+    """The price of the cheapest way from every state to a goal, infinity without one.
+
+    Dijkstra's algorithm from the goals backwards. Returns prices and how many states
+    were settled.
+    """
+    states, actions = allowed.shape
+    first, edge = predecessors(successor, allowed)
+    distance = np.full(states, np.inf)
+    keys = np.empty(edge.size + states + 1)
+    items = np.empty(edge.size + states + 1, np.int64)
+    size = 0
+    for s in range(states):
+        if goal[s] and not removed[s]:
+            distance[s] = 0.0
+            size = push(keys, items, size, 0.0, s)
+    settled = 0
+    while size > 0:
+        key, to = keys[0], items[0]
+        size = pop(keys, items, size)
+        if key > distance[to]:
+            continue
+        settled += 1
+        for e in range(first[to], first[to + 1]):
+            s = edge[e] // actions
+            price = key + cost[s, edge[e] % actions]
+            if price < distance[s] and not removed[s]:
+                distance[s] = price
+                size = push(keys, items, size, price, s)
+    return distance, settled
+
+
+@compiled
+@no_type_check
+def level_distances(successor, allowed, goal, removed):
+    """`distances` where every move costs 1: breadth first from the goals backwards."""
+    states, actions = allowed.shape
+    first, edge = predecessors(successor, allowed)
+    distance = np.full(states, np.inf)
+    queue = np.empty(states, np.int64)
+    tail = 0
+    for s in range(states):
+        if goal[s] and not removed[s]:
+            distance[s] = 0.0
+            queue[tail] = s
+            tail += 1
+    head = 0
+    while head < tail:
+        to = queue[head]
+        head += 1
+        for e in range(first[to], first[to + 1]):
+            s = edge[e] // actions
+            if distance[s] == np.inf and not removed[s]:
+                distance[s] = distance[to] + 1.0
+                queue[tail] = s
+                tail += 1
+    return distance, tail
+
+
+@compiled
+@no_type_check
+def greedy_action(s, successor, cost, allowed, distance, removed, order):
+    """The first move in `order` that lies on a shortest way; -1 without one."""
+    if distance[s] == np.inf:
+        return -1
+    for i in range(order.shape[1]):
+        a = order[s, i]
+        if allowed[s, a]:
+            to = successor[s, a]
+            if not removed[to] and abs(cost[s, a] + distance[to] - distance[s]) < TIE:
+                return a
+    return -1
+
+
+@compiled
+@no_type_check
+def greedy_actions(successor, cost, allowed, distance, removed, order):
+    """The canonical move of every state; -1 in terminal states and without a way."""
+    found = np.full(distance.size, -1, np.int64)
+    for s in range(distance.size):
+        if distance[s] > 0.0 and not removed[s]:
+            found[s] = greedy_action(
+                s, successor, cost, allowed, distance, removed, order
+            )
+    return found
+
+
+@compiled
+@no_type_check
+def remove_and_repair(
+    lost, successor, cost, allowed, first, edge, distance, removed, keys, items
+):
+    """Take one state away and make `distance` right again, touching what is needed.
+
+    First the states whose every shortest way led through the lost one, nearest to the
+    goal first; then Dijkstra among them. Returns how many times a state's value was
+    worked out from its successors. Changes `distance` and `removed`.
+
+    Source: Ramalingam and Reps 1996, deletion in a dynamic shortest-path problem.
+    """
+    states, actions = allowed.shape
+    removed[lost] = True
+    if distance[lost] == np.inf:
+        return 0
+    touched = np.empty(states, np.int64)
+    old = np.empty(states)
+    n_touched, backups, size = 1, 0, 0
+    touched[0], old[0] = lost, distance[lost]
+    distance[lost] = np.inf
+    fringe = 0
+    while fringe < n_touched or size > 0:
+        if fringe < n_touched:
+            to, before = touched[fringe], old[fringe]
+            fringe += 1
+            for e in range(first[to], first[to + 1]):
+                s = edge[e] // actions
+                tight = abs(cost[s, edge[e] % actions] + before - distance[s]) < TIE
+                if tight and not removed[s]:
+                    size = push(keys, items, size, distance[s], s)
+            continue
+        key, s = keys[0], items[0]
+        size = pop(keys, items, size)
+        if distance[s] == np.inf:
+            continue
+        backups += 1
+        supported = False
+        for a in range(actions):
+            to = successor[s, a]
+            longer = abs(cost[s, a] + distance[to] - distance[s])
+            if allowed[s, a] and not removed[to] and longer < TIE:
+                supported = True
+        if not supported:
+            touched[n_touched], old[n_touched] = s, distance[s]
+            distance[s] = np.inf
+            n_touched += 1
+    for i in range(1, n_touched):
+        s = touched[i]
+        best = np.inf
+        backups += 1
+        for a in range(actions):
+            to = successor[s, a]
+            if allowed[s, a] and not removed[to]:
+                best = min(best, cost[s, a] + distance[to])
+        old[i] = best
+    for i in range(1, n_touched):
+        distance[touched[i]] = old[i]
+        if old[i] < np.inf:
+            size = push(keys, items, size, old[i], touched[i])
+    while size > 0:
+        key, to = keys[0], items[0]
+        size = pop(keys, items, size)
+        if key > distance[to]:
+            continue
+        for e in range(first[to], first[to + 1]):
+            s = edge[e] // actions
+            price = key + cost[s, edge[e] % actions]
+            if price < distance[s] - TIE and not removed[s]:
+                distance[s] = price
+                backups += 1
+                size = push(keys, items, size, price, s)
+    return backups
+
+
+@compiled
+@no_type_check
+def forward_search(successor, cost, allowed, goal, estimate, start, removed, complete):
+    """A* from one start, by the estimated price to the goal (0: Dijkstra's search).
+
+    With `complete` it goes on until every state that may lie on a shortest way has been
+    expanded, so that ties can be decided afterwards; without, it stops at the first
+    goal. Returns prices from the start, states in the order of their expansion (again
+    if a shorter way to them is found), the move that led to each state, and the goal
+    (-1 without a way).
+    """
+    states, actions = allowed.shape
+    price = np.full(states, np.inf)
+    came_by = np.full(states, -1, np.int64)
+    room = 4 * states + 16
+    keys, items = np.empty(room), np.empty(room, np.int64)
+    expanded = np.empty(room, np.int64)
+    n_expanded, size, end, best = 0, 0, -1, np.inf
+    if not removed[start]:
+        price[start] = 0.0
+        size = push(keys, items, size, estimate[start], start)
+    while size > 0:
+        key, s = keys[0], items[0]
+        size = pop(keys, items, size)
+        if key > best + TIE:
+            break
+        if key > price[s] + estimate[s] + TIE:
+            continue
+        if goal[s]:
+            if price[s] < best:
+                end, best = s, price[s]
+            if complete:
+                continue
+            break
+        if n_expanded == expanded.size:
+            expanded = np.concatenate((expanded, np.empty_like(expanded)))
+        expanded[n_expanded] = s
+        n_expanded += 1
+        for a in range(actions):
+            to = successor[s, a]
+            if allowed[s, a] and not removed[to]:
+                reached = price[s] + cost[s, a]
+                if reached < price[to] - TIE:
+                    price[to] = reached
+                    came_by[to] = s * actions + a
+                    if size == keys.size:
+                        keys = np.concatenate((keys, np.empty_like(keys)))
+                        items = np.concatenate((items, np.empty_like(items)))
+                    size = push(keys, items, size, reached + estimate[to], to)
+    return price, expanded[:n_expanded], came_by, end
+
+
+@compiled
+@no_type_check
+def breadth_first(successor, allowed, goal, start, removed, complete):
+    """`forward_search` where every move costs 1 and nothing is estimated."""
+    states, actions = allowed.shape
+    price = np.full(states, np.inf)
+    came_by = np.full(states, -1, np.int64)
+    queue = np.empty(states, np.int64)
+    head, tail, end, best = 0, 0, -1, np.inf
+    if not removed[start]:
+        price[start] = 0.0
+        queue[0] = start
+        tail = 1
+    n_expanded = 0
+    while head < tail:
+        s = queue[head]
+        if price[s] + 1.0 > best:
+            break
+        head += 1
+        if goal[s]:
+            continue
+        queue[n_expanded] = s
+        n_expanded += 1
+        for a in range(actions):
+            to = successor[s, a]
+            if allowed[s, a] and price[to] == np.inf and not removed[to]:
+                price[to] = price[s] + 1.0
+                came_by[to] = s * actions + a
+                queue[tail] = to
+                tail += 1
+                if goal[to] and end < 0:
+                    end, best = to, price[to]
+        if end >= 0 and not complete:
+            break
+    return price, queue[:n_expanded].copy(), came_by, end
+
+
+@compiled
+@no_type_check
+def way_found(came_by, actions, start, end):
+    """The states and moves of the way that a search found, start to end."""
+    length = 0
+    s = end
+    while s != start:
+        s = came_by[s] // actions
+        length += 1
+    states, moves = np.empty(length + 1, np.int64), np.empty(length, np.int64)
+    s = end
+    states[length] = end
+    for i in range(length - 1, -1, -1):
+        moves[i] = came_by[s] % actions
+        s = came_by[s] // actions
+        states[i] = s
+    return states, moves
+
+
+@compiled
+@no_type_check
+def canonical_way(
+    successor, cost, allowed, goal, start, removed, price, expanded, order, best
+):
+    """The canonical one among the shortest ways that a complete search has found.
+
+    A state lies on one if a move that costs what prices differ by leads to another
+    that does, or to a goal at the best price. Marked from the goal backwards.
+    """
+    states, actions = allowed.shape
+    on_way = np.zeros(states, np.bool_)
+    changed = True
+    while changed:
+        changed = False
+        for i in range(expanded.size - 1, -1, -1):
+            s = expanded[i]
+            if not on_way[s]:
+                for a in range(actions):
+                    on_way[s] |= _leads_on(
+                        s,
+                        a,
+                        successor,
+                        cost,
+                        allowed,
+                        goal,
+                        removed,
+                        price,
+                        on_way,
+                        best,
+                    )
+                changed |= on_way[s]
+    way, moves = np.empty(states, np.int64), np.empty(states, np.int64)
+    s, length = start, 0
+    while not goal[s]:
+        for i in range(actions):
+            a = order[s, i]
+            if _leads_on(
+                s, a, successor, cost, allowed, goal, removed, price, on_way, best
+            ):
+                break
+        way[length], moves[length] = s, a
+        length += 1
+        s = successor[s, a]
+    way[length] = s
+    return way[: length + 1].copy(), moves[:length].copy()
+
+
+@compiled
+@no_type_check
+def _leads_on(s, a, successor, cost, allowed, goal, removed, price, on_way, best):
+    to = successor[s, a]
+    if not allowed[s, a] or removed[to]:
+        return False
+    tight = abs(price[s] + cost[s, a] - price[to]) < TIE
+    return tight and (on_way[to] or (goal[to] and price[to] < best + TIE))
