@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from studies import invented
+from tegum.store import Store
 from tegum.studies import study_named
 from tegum.toys import engine
 
@@ -112,6 +113,24 @@ def test_the_picture_keeps_to_its_own_models_in_larger_designs(study, design):
     small = study.picture(invented.results(study), ())
     large = study.picture(invented.results(study, design=design), ())
     assert [t.name for t in small.data] == [t.name for t in large.data]
+
+
+@pytest.mark.parametrize("design", ["demo", "default", "full"])
+def test_further_figures_can_be_drawn_on_every_design(study, design):
+    """From the rows they name alone; with names and captions of their own."""
+    found = invented.results(study, design=design)
+    for wanted in study.figures:
+        assert wanted.caption.endswith(".")
+        figure = wanted.draw(found.where(**wanted.where), Store.in_memory())
+        assert figure.data, wanted.name
+
+
+def test_further_figures_stand_even_where_every_model_is_undefined(study):
+    found = invented.results(study, seeds=1)
+    for number in study.numbers:
+        found.columns[number][:] = np.nan
+    for wanted in study.figures:
+        wanted.draw(found.where(**wanted.where), Store.in_memory())
 
 
 def test_a_claim_never_compares_arms_of_another_size_or_optimiser(study):

@@ -1,12 +1,26 @@
 import numpy as np
 import pytest
 
+from studies import invented
+from tegum.claims import Table
 from tegum.measures.basis import exact_kurtosis, unit_alignment_gap
 from tegum.measures.input_law import input_excess_kurtosis
+from tegum.store import Store
 from tegum.studies import privileged_basis as asked
 from tegum.theory.kurtosis import gaussian_feature_probability, masked_raw_kurtosis
 from tegum.toys import engine
+from tegum.toys.model import initial_weights
 from tegum.toys.subject import ToyModels
+
+
+def trained(design):
+    rows = ToyModels().complete(design)
+    return engine.train(rows, workers=1, progress=lambda _: None, stop=lambda: False)
+
+
+def figure_named(name):
+    (found,) = [figure for figure in asked.STUDY.figures if figure.name == name]
+    return found
 
 
 def test_adamw_without_weight_decay_is_adam():
@@ -15,8 +29,7 @@ def test_adamw_without_weight_decay_is_adam():
         rate=0.5, feature_probability=0.3, importance_decay=1.0, steps=200, seeds=1,
         optimiser=["adamw", "adam"],
     )  # fmt: skip
-    rows = ToyModels().complete(design)
-    found = engine.train(rows, workers=1, progress=lambda _: None, stop=lambda: False)
+    found = trained(design)
     np.testing.assert_array_equal(found[0].arrays["W"], found[1].arrays["W"])
 
 
@@ -61,5 +74,94 @@ def test_what_is_preferred_and_what_is_aligned_are_claims_of_their_own():
         if {"rotation_gap", "unit_alignment_gap"}
         <= {part.estimand.number for part in claim.parts}
     }
-    controls = {"not-adams-doing", "longer-training", "weight-decay"}
+    controls = {
+        "not-adams-doing",
+        "not-the-axes-of-adam",
+        "longer-training",
+        "weight-decay",
+        "adam-with-weight-decay",
+    }
     assert both <= controls | {"other-widths", "sixty-four-units"}
+
+
+def test_adam_with_weight_decay_is_not_adamw():
+    """Why it is an arm of its own there: the decay goes through the moments."""
+    design = asked.models(
+        rate=0.5, feature_probability=0.3, importance_decay=1.0, steps=200, seeds=1,
+        optimiser=["adamw", "adam"], weight_decay=asked.ADAM_WEIGHT_DECAY,
+    )  # fmt: skip
+    found = trained(design)
+    assert not np.array_equal(found[0].arrays["W"], found[1].arrays["W"])
+
+
+def test_a_rotated_basis_is_another_path_from_the_same_start_on_the_same_inputs():
+    design = asked.models(
+        rate=0.0, feature_probability=0.3, importance_decay=1.0, steps=200, seeds=1,
+        optimiser_basis=["units", "rotated"],
+    )  # fmt: skip
+    rows = ToyModels().complete(design)
+    np.testing.assert_array_equal(*(initial_weights(row) for row in rows))
+    np.testing.assert_array_equal(*(engine.evaluation_inputs(row) for row in rows))
+    found = trained(design)
+    assert not np.array_equal(found[0].arrays["W"], found[1].arrays["W"])
+
+
+def test_widths_run_from_2_to_64_with_importances_that_end_alike():
+    widths = asked.STUDY.completed("default").levels("n_hidden")
+    assert {2, 5, 10, 20, 64} == set(widths)
+    for m, decay in {asked.N_HIDDEN: asked.DECAY, **asked.WIDTH_DECAY}.items():
+        assert decay ** (4 * m) == pytest.approx(0.8**20, rel=0.06), m
+
+
+def test_kurtosis_is_ranked_where_the_preference_is_not_0_by_definition():
+    ranked = [
+        part.estimand
+        for claim in asked.CLAIMS
+        for part in claim.parts
+        if part.estimand.kind == "rank_correlation"
+    ]
+    assert ranked
+    for estimand in ranked:
+        assert estimand.other == "rotation_gap"
+        assert min(estimand.where["rate"]) > 0
+
+
+def test_the_axes_of_adam_are_contrasted_with_everything_else_alike():
+    (claim,) = [c for c in asked.CLAIMS if c.name == "adams-axes"]
+    (part,) = claim.parts
+    table = Table.from_design(asked.STUDY.completed("demo"))
+    assert table.tied(part.estimand) == ()
+
+
+def test_the_width_figure_draws_the_null_and_nothing_where_it_is_undefined():
+    """3 (m - 1) / (m + 1) at 64 units: 2.908."""
+    found = invented.results(asked.STUDY, design="default")
+    narrow = found["n_hidden"] == 2
+    found.columns["clean_kurtosis_per_vector"][narrow] = np.nan
+    shown = found.where(**figure_named("kurtosis-and-width").where)
+    figure = figure_named("kurtosis-and-width").draw(shown, Store.in_memory())
+    null = figure.data[0]
+    at = list(null.x).index(64)
+    assert null.y[at] == pytest.approx(3 * 63 / 65)
+    drawn = [set(trace.x) for trace in figure.data[1:] if trace.showlegend]
+    assert drawn
+    assert all(2 not in widths for widths in drawn)
+    assert {5, 10, 20, 64} <= drawn[0]
+
+
+@pytest.mark.parametrize("name", ["rotation-gap", "kurtosis"])
+def test_a_figure_shows_in_its_curves_what_the_results_hold(name):
+    """Every number is the same in all rows: every curve lies on it."""
+    found = invented.results(asked.STUDY)
+    for number in asked.STUDY.numbers:
+        found.columns[number][:] = 0.0 if number.endswith("_gap") else 0.25
+    if name == "rotation-gap":
+        for number in ("rotation_gap", "probe_rotation_gap"):
+            found.columns[number][:] = 0.25
+    figure = figure_named(name).draw(
+        found.where(**figure_named(name).where), Store.in_memory()
+    )
+    curves = [trace for trace in figure.data if "markers" in (trace.mode or "")]
+    assert len(curves) > 8
+    for trace in curves:
+        assert set(np.asarray(trace.y, dtype=float)) == {0.25}

@@ -34,13 +34,24 @@ WAYS = (
     ("masked", PALETTE[1], "diamond"),
 )
 ALONE = "masks without learning, for units of mean 0"
+OTHERS = (
+    ("SGD", {"optimiser": "sgd"}, "circle-open", 14),
+    (
+        "Adam in a rotated basis",
+        {"optimiser": "adamw", "optimiser_basis": "rotated"},
+        "diamond-open",
+        12,
+    ),
+)
+"""What else trains the same models: its name, its factors, its marks."""
 
 
 def basis_and_kurtosis(results: Results, verdicts: Sequence[Verdict]) -> go.Figure:
     """Above: is a basis preferred, and which. Below: kurtosis clean, rotated, masked.
 
     Curves are medians over seeds against the dropout rate, bands run from the tenth to
-    the ninetieth of a hundred seeds. Open marks are SGD. The dotted line is what masks
+    the ninetieth of a hundred seeds. Open marks are SGD, which does not know the axes,
+    and Adam whose moments are kept in a random basis. The dotted line is what masks
     would make of the models trained without dropout, were the mean of their units 0.
     """
     below = [f"Kurtosis: {cell_name(q, decay)}" for q, decay, _ in KURTOSIS_OF]
@@ -61,7 +72,10 @@ def basis_and_kurtosis(results: Results, verdicts: Sequence[Verdict]) -> go.Figu
         _add_cells(figure, cells, number, column=column)
     for position, (q, decay, _) in enumerate(KURTOSIS_OF):
         cell = small.where(
-            optimiser="adamw", feature_probability=q, importance_decay=decay
+            optimiser="adamw",
+            optimiser_basis="units",
+            feature_probability=q,
+            importance_decay=decay,
         )
         _add_kurtosis(figure, cell, column=1 + 4 * position, first=position == 0)
     style(figure, height=800)
@@ -91,12 +105,13 @@ def _name_axes(figure: go.Figure) -> None:
 def _add_cells(
     figure: go.Figure, results: Results, number: str, *, column: int
 ) -> None:
-    """A curve for each density, and SGD's marks where the design has them."""
+    """A curve for each density, and marks of other optimisers where there are any."""
     shades = ordered_colours(len(DENSITIES))
     for position, (colour, q) in enumerate(zip(shades, DENSITIES, strict=True)):
         name = f"S = {1 - q:.2g}"
         cell = results.where(feature_probability=q)
-        rates, low, middle, high = _over_rates(cell.where(optimiser="adamw"), number)
+        usual = cell.where(optimiser="adamw", optimiser_basis="units")
+        rates, low, middle, high = over_rates(usual, number)
         figure.add_trace(
             band(rates, low, high, colour=colour, group=name), row=1, col=column
         )
@@ -111,45 +126,38 @@ def _add_cells(
         )
         line.hovertemplate = f"{name}<br>rate %{{x}}: %{{y:.3f}}<extra></extra>"
         figure.add_trace(line, row=1, col=column)
-        if "sgd" in cell["optimiser"]:
-            _add_sgd(figure, cell, number, colour=colour, column=column, name=name)
+        for other, factors, symbol, size in OTHERS:
+            if not has(cell, **factors):
+                continue
+            rates, _, middle, _ = over_rates(cell.where(**factors), number)
+            marks = go.Scatter(
+                x=rates,
+                y=middle,
+                mode="markers",
+                marker={"symbol": symbol, "size": size, "color": colour},
+                name=f"open: {other}",
+                legendgroup=other,
+                legendrank=1001,
+                showlegend=column == 1 and name == "S = 0.5",
+                hovertemplate=f"{name}, {other}<br>rate %{{x}}: %{{y:.3f}}"
+                "<extra></extra>",
+            )
+            figure.add_trace(marks, row=1, col=column)
 
 
-def _add_sgd(
-    figure: go.Figure,
-    cell: Results,
-    number: str,
-    *,
-    colour: str,
-    column: int,
-    name: str,
-) -> None:
-    """The same cell under SGD, as open marks."""
-    rates, _, middle, _ = _over_rates(cell.where(optimiser="sgd"), number)
-    figure.add_trace(
-        go.Scatter(
-            x=rates,
-            y=middle,
-            mode="markers",
-            marker={"symbol": "circle-open", "size": 13, "color": colour},
-            name="open: SGD",
-            legendgroup="sgd",
-            legendrank=1001,
-            showlegend=column == 1 and name == "S = 0.5",
-            hovertemplate=f"{name}, SGD<br>rate %{{x}}: %{{y:.3f}}<extra></extra>",
-        ),
-        row=1,
-        col=column,
-    )
+def has(results: Results, **levels: object) -> bool:
+    """Whether some row has these levels of its factors together."""
+    rows = zip(*(results[name] for name in levels), strict=True)
+    return tuple(levels.values()) in rows
 
 
 def _add_kurtosis(
     figure: go.Figure, results: Results, *, column: int, first: bool
 ) -> None:
     """Clean, rotated and masked kurtosis of one cell, and masks without learning."""
-    rates, _, clean, _ = _over_rates(results, "clean_kurtosis_per_unit")
-    _, _, masked, _ = _over_rates(results, "masked_kurtosis_per_unit")
-    _, _, rotated, _ = _over_rates(
+    rates, _, clean, _ = over_rates(results, "clean_kurtosis_per_unit")
+    _, _, masked, _ = over_rates(results, "masked_kurtosis_per_unit")
+    _, _, rotated, _ = over_rates(
         results, "clean_kurtosis_per_unit", minus="clean_kurtosis_per_unit_gap"
     )
     curves = (clean, rotated, masked)
@@ -188,7 +196,7 @@ def _add_kurtosis(
     )
 
 
-def _over_rates(
+def over_rates(
     results: Results, number: str, *, minus: str | None = None
 ) -> tuple[list[float], list[float], list[float], list[float]]:
     """The rates, and a number's tenth, fiftieth and ninetieth percentile at each."""
