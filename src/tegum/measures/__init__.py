@@ -7,9 +7,11 @@ from tegum.measures.facts import Fact as Fact
 from tegum.measures.facts import Measure as Measure
 from tegum.measures.geometry import GEOMETRY as GEOMETRY
 from tegum.measures.geometry_facts import GEOMETRY_FACTS
+from tegum.measures.polytope_facts import POLYTOPE_FACTS
+from tegum.measures.polytope_facts import POLYTOPES as POLYTOPES
 
-ALL: tuple[Fact, ...] = (*GEOMETRY_FACTS, *BASIS_FACTS)
+ALL: tuple[Fact, ...] = (*GEOMETRY_FACTS, *BASIS_FACTS, *POLYTOPE_FACTS)
 """The facts of every quantity that tegum measures."""
 
-MEASURES: tuple[Measure, ...] = (GEOMETRY, BASIS, REDUNDANCY)
+MEASURES: tuple[Measure, ...] = (GEOMETRY, BASIS, REDUNDANCY, POLYTOPES)
 """What a study can ask of a model by name."""
