@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from tegum.claims import Part as Part
     from tegum.claims import Region as Region
     from tegum.claims import Verdict as Verdict
+    from tegum.claims import Verdicts as Verdicts
     from tegum.claims import above as above
     from tegum.claims import below as below
     from tegum.claims import between as between
@@ -68,6 +69,7 @@ _HOME = {
     "TRAINING": "toys",
     "ToyModels": "toys",
     "Verdict": "claims",
+    "Verdicts": "claims",
     "above": "claims",
     "below": "claims",
     "between": "claims",

@@ -14,6 +14,9 @@ from typing import Any
 
 import numpy as np
 
+from tegum.markup import Child, notebook_table
+from tegum.wording import counted, levels_text
+
 Value = bool | int | float | str | tuple[float, ...] | None
 Row = Mapping[str, Any]
 
@@ -179,6 +182,19 @@ class Design:
             {str(f): v for f, v in record.items() if not _is_missing(v)}
             for record in records
         )
+
+    def __repr__(self) -> str:
+        """The size of the table and of its factors, on one line."""
+        sizes = (f"{name} {len(self.levels(name))}" for name in self.factors)
+        return f"<Design: {counted(len(self), 'row')}; levels: {', '.join(sizes)}>"
+
+    def _repr_html_(self) -> str:
+        rows: list[list[Child]] = [
+            [name, str(len(self.levels(name))), levels_text(self.levels(name))]
+            for name in self.factors
+        ]
+        size = f"Design: {counted(len(self), 'row')}"
+        return notebook_table(size, ["factor", "levels", "which"], rows).text
 
     def to_pandas(self) -> Any:
         """The rows as a pandas dataframe."""

@@ -16,6 +16,7 @@ from tegum.results import Results
 from tegum.store import Store
 from tegum.studies import names, study_from_file, study_named
 from tegum.study import Figure, Study
+from tegum.wording import counted
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -154,9 +155,10 @@ def draw(
         else:
             drawn = draw_headline(study, results, verdicts)
     shown = on_paper(drawn)
-    if shown.layout.meta is None:
-        counted = f"{len(results)} {'model' if len(results) == 1 else 'models'}"
-        source = f"Study {study.name}, design {design}, {counted}."
+    layout: Any = shown.layout
+    if layout.meta is None:
+        models = counted(len(results), "model")
+        source = f"Study {study.name}, design {design}, {models}."
         caption = f"{picture.caption} {source}"
         shown.update_layout(meta={"name": picture.name, "caption": caption})
     return Drawn(shown, results, picture)

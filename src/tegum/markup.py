@@ -4,14 +4,24 @@ from __future__ import annotations
 
 import html
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
+
+SYMBOLS = {"supported": "✓", "refuted": "✕", "undecided": "?"}
+"""A mark for each word of a verdict, so that colour is never alone."""
+
+COLOURS = {"supported": "#009e73", "refuted": "#d55e00", "undecided": "#808891"}
+"""Their colours where paper may be white or dark."""
 
 
 @dataclass(frozen=True)
 class Html:
-    """Markup that is already safe."""
+    """Markup that is already safe; it shows itself in a notebook."""
 
     text: str
+
+    def _repr_html_(self) -> str:
+        return self.text
 
 
 Child = str | Html | None
@@ -113,3 +123,42 @@ def table(
         role="region",
         aria_label=caption,
     )
+
+
+MOST_LINES = 3
+"""So many lines of a cell are shown unfolded."""
+
+_TABLE = "border-collapse:collapse;text-align:left;font-size:0.95em"
+_CELL = "text-align:left;vertical-align:top;padding:3px 14px 3px 0"
+_LINE = ";border-bottom:1px solid rgba(128,136,145,0.35)"
+_CAPTION = "text-align:left;caption-side:top;padding:0 0 5px;color:inherit"
+
+
+def notebook_table(caption: Child, head: list[str], rows: list[list[Child]]) -> Html:
+    """A table that brings its own style, for a notebook on white or dark paper."""
+    header = [element("th", name, scope="col", style=_CELL + _LINE) for name in head]
+    body = [
+        element("tr", *(element("td", joined(cell), style=_CELL) for cell in row))
+        for row in rows
+    ]
+    return element(
+        "table",
+        element("caption", caption, style=_CAPTION),
+        element("thead", element("tr", *header)),
+        element("tbody", *body),
+        style=_TABLE,
+    )
+
+
+def folded(children: Sequence[Child], noun: str) -> Html:
+    """A few lines as they are, many folded away behind their count."""
+    if len(children) <= MOST_LINES:
+        return lines(*children)
+    summary = element("summary", f"{len(children)} {noun}s")
+    return element("details", summary, lines(*children))
+
+
+def coloured_word(word: str) -> Html:
+    """A verdict's word with its mark, for a notebook."""
+    style = f"color:{COLOURS[word]};font-weight:600;white-space:nowrap"
+    return element("span", f"{SYMBOLS[word]} {word}", style=style)

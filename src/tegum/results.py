@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 import pyarrow.csv
 
 from tegum.design import Row, canonical, levels_asked, unknown
+from tegum.markup import Child, notebook_table
 from tegum.store import Store
 from tegum.store.parts import (
     REGISTRY_COLUMNS,
@@ -24,6 +25,7 @@ from tegum.store.parts import (
     float_column,
     parquet_bytes,
 )
+from tegum.wording import counted, value_label, written
 
 if TYPE_CHECKING:
     from tegum.measures.facts import Measure
@@ -33,6 +35,9 @@ MISSING = "missing"
 
 SEED = re.compile(r'"seed": [^,}]*')
 """The seed in the JSON text of a row's factors."""
+
+ROWS_SHOWN, NUMBERS_SHOWN = 5, 6
+"""So many rows and numbers are shown where all would be too much to read."""
 
 KEY_SHOWN = 12
 """So many digits of a key are enough to find its model with `tegum show`."""
@@ -93,6 +98,44 @@ class Results:
         if name not in self.columns:
             raise ValueError(unknown(name, self.columns, what="column"))
         return self.columns[name]
+
+    def __repr__(self) -> str:
+        """How many rows there are and how they came out, on one line."""
+        return f"<Results: {self._size()}>"
+
+    def _repr_html_(self) -> str:
+        varying = [
+            name
+            for name in self.factors
+            if len({repr(value) for value in self.columns[name]}) > 1
+        ]
+        shown = [name for names in self.numbers.values() for name in names]
+        shown = shown[:NUMBERS_SHOWN]
+        rows: list[list[Child]] = [
+            [
+                str(self.columns["key"][row])[:KEY_SHOWN],
+                str(self.columns["status"][row]),
+                *(value_label(plain(self.columns[name][row])) for name in varying),
+                *(self._number_text(name, row) for name in shown),
+            ]
+            for row in range(min(len(self), ROWS_SHOWN))
+        ]
+        head = ["key", "status", *varying, *shown]
+        left = sum(map(len, self.numbers.values())) - len(shown)
+        more = f"; {counted(left, 'further number')}" if left else ""
+        caption = f"Results: {self._size()}; the first {len(rows)}{more}"
+        return notebook_table(caption, head, rows).text
+
+    def _size(self) -> str:
+        came_out = Counter(map(str, self.columns["status"])).most_common()
+        how = ", ".join(f"{count:,} {status}" for status, count in came_out)
+        return f"{counted(len(self), 'row')} ({how})"
+
+    def _number_text(self, name: str, row: int) -> str:
+        """A number of one row; undefined and not measured say so."""
+        home = next(measure for measure, own in self.numbers.items() if name in own)
+        known = bool(self.columns[f"{home}_measured"][row])
+        return written(float(self.columns[name][row]) if known else None)
 
     def rows(self) -> Iterator[dict[str, Any]]:
         """The factors of each row as a dictionary."""

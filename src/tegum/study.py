@@ -22,7 +22,9 @@ from tegum.claims.given import (
 )
 from tegum.claims.regions import plain
 from tegum.design import Design, Factor, Row, unknown
+from tegum.markup import Child, element, joined, lines, notebook_table
 from tegum.measures.facts import Measure
+from tegum.wording import levels_text
 
 
 @runtime_checkable
@@ -341,6 +343,28 @@ class Study:
     def _design_digest(self, design: str) -> str:
         rows = sorted(_json(plain(r)) for r in self.completed(design))
         return hashlib.sha256("\n".join(rows).encode()).hexdigest()
+
+    def __repr__(self) -> str:
+        """The name and the question, on one line."""
+        return f"<Study {self.name}: {' '.join(self.question.split())}>"
+
+    def _repr_html_(self) -> str:
+        sizes: list[list[Child]] = [
+            [name, f"{len(rows):,}", levels_text(rows.levels("seed"))]
+            for name, rows in self.designs.items()
+        ]
+        said: list[list[Child]] = [
+            [claim.name, claim.statement, lines(*(p.describe() for p in claim.parts))]
+            for claim in self.claims
+        ]
+        question = f"{self.name}: {' '.join(self.question.split())}"
+        error = f"Claims; P(any wrong verdict) at most {self.alpha:g}"
+        head = ["claim", "statement", "said"]
+        return joined(
+            element("b", question),
+            notebook_table("Designs", ["design", "rows", "seeds"], sizes),
+            notebook_table(error, head, said) if said else None,
+        ).text
 
     def digest(self) -> str:
         """SHA-256 of the registration: two studies that say the same share it."""

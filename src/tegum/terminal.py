@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from tegum.wording import counted
+
 if TYPE_CHECKING:
     from tegum.claims import Verdict
     from tegum.execution import Plan
@@ -70,8 +72,8 @@ def print_figure(
         made = {"design": design, "models": models, "file": str(path)}
         print_json(picture.to_record() | made)
         return
-    counted = f"{models} {'model' if models == 1 else 'models'}"
-    typer.echo(f"{picture.name}: {counted} of {picture.study.name}, {design}")
+    size = counted(models, "model")
+    typer.echo(f"{picture.name}: {size} of {picture.study.name}, {design}")
     typer.echo(path)
 
 

@@ -7,6 +7,7 @@ from tegum.claims.claim import Claim as Claim
 from tegum.claims.claim import Part as Part
 from tegum.claims.claim import PartVerdict as PartVerdict
 from tegum.claims.claim import Verdict as Verdict
+from tegum.claims.claim import Verdicts as Verdicts
 from tegum.claims.estimands import Estimand as Estimand
 from tegum.claims.estimands import adjacent_differences as adjacent_differences
 from tegum.claims.estimands import level as level

@@ -10,6 +10,16 @@ from typing import Any, Literal
 from tegum.claims.estimands import Estimand
 from tegum.claims.given import one_line, several
 from tegum.claims.regions import Region, jsonable
+from tegum.markup import (
+    Child,
+    coloured_word,
+    element,
+    folded,
+    joined,
+    lines,
+    notebook_table,
+)
+from tegum.wording import interval_text, typeset, written
 
 Word = Literal["supported", "refuted", "undecided"]
 Standing = Literal["confirmatory", "exploratory", "interim"]
@@ -213,6 +223,31 @@ class Verdict:
             )
         return "\n".join([*lines, *(f"  {reason}" for reason in self.reasons)])
 
+    def _repr_html_(self) -> str:
+        return Verdicts((self,))._repr_html_()
+
+    def _row(self) -> list[Child]:
+        """A row of a table: claim, what was said and found, seeds, verdict."""
+        found = [
+            joined(
+                f"{part.estimand.describe()}: ",
+                element("b", written(part.estimate, digits=3)),
+                f" {interval_text(part.low, part.high)}; "
+                f"said: {typeset(part.region.describe())}",
+            )
+            for part in self.parts
+        ]
+        holds = f"holds: {self.holds}" if self.holds else None
+        return [
+            lines(element("b", self.claim.name), self.claim.statement),
+            folded(found, "part"),
+            f"{self.seeds} of {self.planned}",
+            joined(
+                lines(coloured_word(self.word), self.standing, holds),
+                element("div", folded(self.reasons, "reason")),
+            ),
+        ]
+
     def to_record(self) -> dict[str, Any]:
         """The verdict for JSON, as it is kept for ever.
 
@@ -230,3 +265,21 @@ class Verdict:
             "reasons": list(self.reasons),
             "parts": [part.to_record() for part in self.parts],
         }
+
+
+class Verdicts(tuple[Verdict, ...]):
+    """The verdicts of a study: a tuple that shows itself as words or as a table."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        """Each verdict in words."""
+        return "\n".join(verdict.describe() for verdict in self) or "no verdict"
+
+    def _repr_html_(self) -> str:
+        if not self:
+            return "no verdict"
+        level = 100 * min(part.level for verdict in self for part in verdict.parts)
+        caption = f"Verdicts; each interval stands at {level:.5g} %"
+        head = ["claim", "found, with its interval, and said", "seeds", "verdict"]
+        return notebook_table(caption, head, [each._row() for each in self]).text

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from tegum import claims
-from tegum.claims import Verdict
+from tegum.claims import Verdict, Verdicts
 from tegum.execution.run import results_of
 from tegum.execution.selection import select
 from tegum.execution.standing import Standing
@@ -48,7 +48,7 @@ def judge(
     verdicts = _judged(study, design, results, made, looks=looks, number=number)
     planned = None if seeds is None else select(study, design)
     standing = Standing.of(study, store, results, planned=planned)
-    verdicts = tuple(standing.settled(verdict) for verdict in verdicts)
+    verdicts = Verdicts(standing.settled(verdict) for verdict in verdicts)
     if record:
         for verdict in verdicts:
             store.register(_record(asked, number, verdict))

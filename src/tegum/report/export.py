@@ -17,7 +17,7 @@ import plotly.graph_objects as go
 from plotly.offline import get_plotlyjs
 
 from tegum.report.encode import figure_json
-from tegum.report.figures import narrowest_width, usual_size
+from tegum.report.figures import narrowest_width, scenes_of, usual_size
 
 ENDINGS = (".html", ".svg", ".png", ".pdf")
 LARGEST_SIDE, LARGEST_SCALE = 10_000, 10.0
@@ -53,13 +53,6 @@ def on_paper(figure: go.Figure) -> go.Figure:
         axes = {axis: sides for axis in ("xaxis", "yaxis", "zaxis")}
         copy.update_layout({name: {"bgcolor": "white", **axes}})
     return copy
-
-
-def scenes_of(figure: go.Figure) -> tuple[str, ...]:
-    """The names of the figure's three-dimensional subplots."""
-    traces: Any = figure.data
-    solid = (trace for trace in traces if "scene" in trace)
-    return tuple(sorted({trace.scene or "scene" for trace in solid}))
 
 
 def save_figure(

@@ -92,9 +92,13 @@ def curve(
 
 
 def style(figure: go.Figure, *, height: int = 420) -> go.Figure:
-    """Put tegum's axes, fonts and legend on a figure, in place, and return it."""
+    """Put tegum's axes, fonts and legend on a figure, in place, and return it.
+
+    In three dimensions equal lengths look equal, unless the figure says otherwise.
+    """
     figure.update_layout(
         template="none",
+        colorway=list(PALETTE),
         height=height,
         margin={"l": 64, "r": 16, "t": 56, "b": 96},
         font={"size": 13},
@@ -110,7 +114,21 @@ def style(figure: go.Figure, *, height: int = 420) -> go.Figure:
     axis = {"showline": True, "ticks": "outside", "ticklen": 4, "zeroline": False}
     figure.update_xaxes(**axis)
     figure.update_yaxes(**axis)
+    for name in scenes_of(figure):
+        scene: Any = figure.layout[name]
+        if scene.aspectmode is None:
+            scene.aspectmode = "data"
+        if scene.camera.eye.x is None:
+            scene.camera.eye = {"x": 1.5, "y": 1.5, "z": 1.1}
+            scene.camera.center = {"x": 0, "y": 0, "z": -0.12}
     return figure
+
+
+def scenes_of(figure: go.Figure) -> tuple[str, ...]:
+    """The names of the figure's three-dimensional subplots."""
+    traces: Any = figure.data
+    solid = (trace for trace in traces if "scene" in trace)
+    return tuple(sorted({trace.scene or "scene" for trace in solid}))
 
 
 def columns_of(figure: go.Figure) -> int:

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import math
-import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
 
 from tegum.design import Factor, Value
-
-UNDEFINED = "undefined"
-NOT_MEASURED = "not measured"
+from tegum.wording import listed, plain, value_label
 
 _TITLES = {
     "feature_probability": "sparsity S (feature probability q = 1 − S)",
@@ -69,56 +64,6 @@ def level_labels(factor: str, values: Sequence[Value]) -> list[str]:
         f"{label} #{1 + labels[:k].count(label)}" if labels.count(label) > 1 else label
         for k, label in enumerate(labels)
     ]
-
-
-def value_label(value: Any) -> str:
-    """A factor's value in a few words; a long tuple is cut after four numbers."""
-    if value is None:
-        return "not set"
-    if isinstance(value, tuple):
-        shown = ", ".join(plain(v) for v in value[:4])
-        more = f", … ({len(value)} values)" if len(value) > 4 else ""
-        return f"({shown}{more})"
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return str(value)
-    return plain(value)
-
-
-def plain(value: float) -> str:
-    """A number in the fewest digits that tell it from its neighbours in a design."""
-    text = f"{value:.10g}" if abs(value) < 1e7 else f"{value:.4g}"
-    return text.replace("-", "−")
-
-
-def written(value: float | None, *, digits: int = 4) -> str:
-    """A measured number to so many digits; undefined and not measured say so."""
-    if value is None:
-        return NOT_MEASURED
-    if math.isnan(value):
-        return UNDEFINED
-    if math.isinf(value):
-        return "∞" if value > 0 else "−∞"
-    return f"{value:.{digits}g}".replace("-", "−")
-
-
-def interval_text(low: float, high: float, *, digits: int = 3) -> str:
-    """A closed interval, `[low, high]`."""
-    return f"[{written(low, digits=digits)}, {written(high, digits=digits)}]"
-
-
-def typeset(text: str) -> str:
-    """A text with minus signs where it has hyphens before numbers."""
-    return re.sub(r"(?<![\w\-.])-(?=[\d.])", "−", text)
-
-
-def listed(words: Sequence[str]) -> str:
-    """One or more words as a sentence lists them.
-
-    >>> listed(["a", "b", "c"])
-    'a, b and c'
-    """
-    *first, last = words
-    return f"{', '.join(first)} and {last}" if first else last
 
 
 def number_name(number: str) -> str:

@@ -14,11 +14,12 @@ from tegum.claims import median_farthest_from_0
 from tegum.design import frozen_value
 from tegum.markup import Child, Html, definitions, element, joined, table
 from tegum.report.frame import Cell, Frame
-from tegum.report.labels import factor_name, level_label, number_name, plain, written
+from tegum.report.labels import factor_name, level_label, number_name
 from tegum.results import MISSING, Results
 from tegum.statistics import extra_look_alpha
 from tegum.store import Store
 from tegum.study import Convergence, Study
+from tegum.wording import plain, written
 
 MOST_LISTED = 200
 USUAL_STORE = "tegum-store"
@@ -203,6 +204,8 @@ def cell_words(cell: Cell, layout: Frame) -> str:
 def provenance(study: Study, results: Results, *, store: Store, design: str) -> Html:
     """Commit, versions, machine, instruction sets, digest, and the command again."""
     there = results["status"] != MISSING
+    asked = ("report", study.name)
+    again = command(*asked, study=study, results=results, store=store, design=design)
     pairs: list[tuple[str, Child]] = [
         ("Rows", f"{int(there.sum())} stored of {len(results)}"),
         ("Commit", _commit(results, there)),
@@ -213,10 +216,7 @@ def provenance(study: Study, results: Results, *, store: Store, design: str) -> 
         ("Rows made", _times(results, there)),
         ("Training took", _training_time(results, there)),
         ("Digest of the claims", element("code", study.digest())),
-        (
-            "This page again",
-            element("code", _command(study, results, store=store, design=design)),
-        ),
+        ("This page again", element("code", again)),
     ]
     mixed = len(results.instruction_sets) > 1
     warning = (
@@ -275,9 +275,11 @@ def _training_time(results: Results, there: np.ndarray) -> str:
     return f"{total:.3g} s" if total < 600 else f"{total / 3600:.2g} h"
 
 
-def _command(study: Study, results: Results, *, store: Store, design: str) -> str:
-    """What to type, beside the store, to make the page again."""
-    words = ["tegum", "report", study.name, "--design", design]
+def command(
+    *asked: str, study: Study, results: Results, store: Store, design: str
+) -> str:
+    """What to type, beside the store, to make the page or a figure again."""
+    words = ["tegum", *asked, "--design", design]
     seeds = set(results["seed"]) if "seed" in results.factors else set()
     if seeds != set(study.designs[design].levels("seed")):
         words += ["--seeds", str(len(seeds))]

@@ -23,7 +23,7 @@ from tegum.report.encode import figure_json, number, script_json
 from tegum.report.figures import narrowest_width
 from tegum.report.frame import Frame, frame
 from tegum.report.labels import factor_name, number_name, unit_text
-from tegum.report.method import method, provenance, unsettled
+from tegum.report.method import command, method, provenance, unsettled
 from tegum.report.picture import default_picture, held_fixed
 from tegum.report.series import series
 from tegum.report.specimens import LOSS, Specimens, specimens
@@ -33,6 +33,9 @@ from tegum.store import Store
 from tegum.study import Figure, Study
 
 SCRIPTS = ("common.js", "curves.js", "map.js", "panel.js", "main.js")
+
+PHONE = 340
+"""The width in pixels that every phone has for a figure."""
 
 
 def render(
@@ -223,7 +226,10 @@ def further_figures(
     """
     places, drawn = [], []
     for figure in study.figures:
-        command = f"tegum figure {figure.name} --study {study.name} --design {design}"
+        asked = ("figure", figure.name, "--study", study.name)
+        again = command(
+            *asked, study=study, results=results, store=store, design=design
+        )
         try:
             picture = draw_figure(figure, results, store=store)
             drawn.append(figure_json(picture))
@@ -235,7 +241,7 @@ def further_figures(
             "figcaption",
             element("strong", figure.name),
             f": {' '.join(figure.caption.split())} ",
-            element("code", command),
+            element("code", again),
         )
         places.append(element("figure", place, caption, id=f"figure-{figure.name}"))
     if not places:
@@ -246,20 +252,23 @@ def further_figures(
 
 def _place(figure: Figure, picture: go.Figure, *, number: int) -> Html:
     """Where a script draws a figure; it scrolls sideways rather than shrink."""
-    caption = " ".join(figure.caption.split())
+    caption, narrowest = " ".join(figure.caption.split()), narrowest_width(picture)
     drawing = element(
         "div",
         class_="drawing",
         data_figure=str(number),
         data_name=figure.name,
-        style=f"min-width:{narrowest_width(picture)}px",
+        style=f"min-width:{narrowest}px",
         role="img",
         aria_label=caption,
     )
     label = f"The picture {figure.name}"
-    return element(
+    box = element(
         "div", drawing, class_="scroll", tabindex="0", role="region", aria_label=label
     )
+    hint = "Swipe the picture sideways to see all of it."
+    wide = narrowest > PHONE
+    return joined(box, element("p", hint, class_="note swipe") if wide else None)
 
 
 def ordered_numbers(study: Study, verdicts: Sequence[Verdict]) -> list[str]:

@@ -8,20 +8,16 @@ from collections.abc import Sequence
 from typing import Any
 
 from tegum.claims import PartVerdict, Verdict
-from tegum.markup import Child, Html, element, joined, lines, table
+from tegum.markup import SYMBOLS, Child, Html, element, joined, lines, table
 from tegum.report.labels import (
     conditions_text,
     factor_name,
-    interval_text,
     level_label,
-    listed,
     number_name,
-    typeset,
-    written,
 )
 from tegum.study import Study
+from tegum.wording import interval_text, listed, typeset, written
 
-SYMBOLS = {"supported": "✓", "refuted": "✕", "undecided": "?"}
 STANDINGS = {
     "confirmatory": "registered before every row it uses",
     "exploratory": "not registered before every row it uses",
