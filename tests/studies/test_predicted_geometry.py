@@ -1,0 +1,186 @@
+import dataclasses
+
+import numpy as np
+import pytest
+
+from studies import invented
+from tegum.arrays import Artifact
+from tegum.execution import execute, judge
+from tegum.store import Store
+from tegum.studies import predicted_geometry as asked
+from tegum.studies._predictions import (
+    CONSTANT,
+    PREDICTED,
+    QUANTITIES,
+    cell_of,
+    prediction_error,
+    size_of,
+    worked_out,
+)
+from tegum.toys import engine
+
+STUDY = asked.STUDY
+WORDS = ("supported", "refuted", "undecided")
+DESIGNS = ("demo", "default", "full")
+ONE_CELL = {"feature_probability": 0.3, "importance_decay": 1.0, "rate": 0.5}
+ERRORS = STUDY.measures[-1]
+
+
+def row(**factors):
+    usual = {"n_features": 4, "n_hidden": 2, "rate": 0.0}
+    return usual | {"feature_probability": 0.3, "importance_decay": 1.0} | factors
+
+
+def test_the_predictions_stand_in_the_store_before_the_first_model():
+    store, heard = Store.in_memory(), []
+
+    def listen(progress):
+        heard.append((store.registry_length(), len(store.rows())))
+
+    execute(
+        STUDY,
+        store,
+        where={**ONE_CELL, "steps": asked.STEPS},
+        seeds=2,
+        workers=1,
+        progress=listen,
+    )
+    assert heard[0] == (1, 0)
+    said = store.registry()[0]["registration"]["measures"][-1]
+    assert said["name"] == "prediction_error"
+    frozen = said["parameters"]["predicted"]
+    assert {cell: tuple(numbers) for cell, numbers in frozen.items()} == PREDICTED
+    assert said["parameters"]["constant"]["20 5"] == list(CONSTANT["20 5"])
+    assert len(store.rows()) == 2
+    standings = {verdict.standing for verdict in judge(STUDY, store)}
+    assert standings == {"interim"}
+
+
+def test_another_prediction_is_another_study_and_other_numbers():
+    changed = {**PREDICTED, "20 5 0.3 1 0.5": (11.0, 0.222, 0.286)}
+    other = prediction_error(changed, CONSTANT)
+    altered = dataclasses.replace(STUDY, measures=[*STUDY.measures[:-1], other])
+    assert altered.digest() != STUDY.digest()
+
+
+@pytest.mark.parametrize("design", DESIGNS)
+def test_every_cell_that_is_trained_was_predicted(design):
+    for found in STUDY.completed(design):
+        assert cell_of(found) in PREDICTED
+        assert size_of(cell_of(found)) in CONSTANT
+
+
+def test_every_prediction_is_of_a_cell_that_is_trained():
+    assert {cell_of(found) for found in STUDY.completed("full")} == set(PREDICTED)
+
+
+@pytest.mark.parametrize("cell", ["20 5 1 0.8 0", "8 3 0.3 1 0", "8 3 0.1 0.7 0"])
+def test_the_theory_still_gives_the_frozen_numbers(cell):
+    assert worked_out(cell) == pytest.approx(PREDICTED[cell], abs=2e-3)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("cell", ["20 5 0.3 1 0.5", "20 5 0.3 0.8 0.5"])
+def test_the_theory_still_gives_the_frozen_numbers_under_dropout(cell):
+    assert worked_out(cell) == pytest.approx(PREDICTED[cell], abs=5e-3)
+
+
+def test_without_dropout_no_basis_is_predicted():
+    for cell, numbers in PREDICTED.items():
+        assert (numbers[2] == 0.0) == cell.endswith(" 0")
+
+
+def test_an_error_by_hand():
+    # Two antipodal pairs on two axes: 4 features, norm 1, and a gap of 1/2 - 3/8.
+    W = np.array([[1.0, -1.0, 0.0, 0.0], [0.0, 0.0, 1.0, -1.0]])
+    measure = prediction_error({"4 2 0.3 1 0": (3.5, 0.9, 0.0)}, {"4 2": (2, 0.5, 0.5)})
+    found = measure(Artifact({"W": W}), row())
+    expected = {
+        "features_represented_error": 0.5,
+        "features_represented_advantage": 1.5,
+        "mean_norm_squared_error": 0.1,
+        "mean_norm_squared_advantage": 0.4,
+        "unit_alignment_gap_error": 0.125,
+        "unit_alignment_gap_advantage": 0.25,
+    }
+    assert found == pytest.approx(expected)
+
+
+def test_a_prediction_that_is_the_constant_has_no_advantage():
+    """The silent case: there is nothing to be closer than."""
+    same = (3.5, 0.9, 0.1)
+    measure = prediction_error({"4 2 0.3 1 0": same}, {"4 2": same})
+    W = np.random.default_rng(1).standard_normal((2, 4))
+    found = measure(Artifact({"W": W}), row())
+    assert [found[f"{name}_advantage"] for name in QUANTITIES] == [0.0, 0.0, 0.0]
+
+
+def test_a_model_that_is_not_finite_has_no_error():
+    measure = prediction_error({"4 2 0.3 1 0": (1, 1, 0)}, {"4 2": (1, 1, 0)})
+    found = measure(Artifact({"W": np.full((2, 4), np.nan)}), row())
+    assert all(np.isnan(value) for value in found.values())
+
+
+def test_a_cell_that_was_not_predicted_is_refused():
+    W = np.eye(2, 4)
+    with pytest.raises(ValueError, match=r"'4 2 0.3 1 0.1' .* was not predicted"):
+        ERRORS(Artifact({"W": W}), row(rate=0.1))
+
+
+# --- as for every study --------------------------------------------------------------
+
+
+def test_a_demo_takes_less_than_a_minute_on_two_cores():
+    rows = STUDY.completed("demo").rows
+    assert sum(engine.core_seconds(found) for found in rows) < 80.0
+
+
+def test_designs_grow():
+    sizes = [len(STUDY.completed(name)) for name in DESIGNS]
+    assert sizes == sorted(set(sizes))
+
+
+def test_the_planned_seeds_can_decide():
+    for design in STUDY.designs:
+        parts = sum(len(claim.parts) for claim in STUDY.claims_of(design))
+        wrong = 0.8 * STUDY.alpha_of(design) / parts
+        assert all(2.0 * 0.5**n < wrong for n in STUDY.planned_seeds(design).values())
+
+
+@pytest.mark.parametrize("word", WORDS)
+@pytest.mark.parametrize("design", DESIGNS)
+def test_the_answer_is_a_sentence_for_every_word(word, design):
+    said = STUDY.answer(invented.verdicts(STUDY, word, design=design))
+    assert said.endswith(".")
+    assert said[0].isupper()
+    assert "{" not in said
+    assert ".." not in said
+
+
+def test_the_answer_follows_the_region_that_holds():
+    for claim in STUDY.claims_of("demo"):
+        regions = [claim.parts[0].region, *claim.rivals] if claim.rivals else []
+        answers = {
+            STUDY.answer(
+                invented.verdicts(STUDY, "refuted", holds={claim.name: region.name})
+            )
+            for region in regions
+        }
+        if claim.name in asked.SAID and regions:
+            assert len(answers) == len(regions), claim.name
+
+
+@pytest.mark.parametrize("design", DESIGNS)
+def test_the_picture_draws_the_grid_and_nothing_else(design):
+    figure = STUDY.picture(invented.results(STUDY, design=design), ())
+    small = STUDY.picture(invented.results(STUDY), ())
+    assert [t.name for t in figure.data] == [t.name for t in small.data]
+    marks = [t for t in figure.data if t.customdata is not None]
+    assert sum(len(t.x) for t in marks) == 3 * 18
+
+
+def test_the_picture_stands_even_where_every_model_is_undefined():
+    found = invented.results(STUDY, seeds=1)
+    for number in STUDY.numbers:
+        found.columns[number][:] = np.nan
+    STUDY.picture(found, invented.verdicts(STUDY, "undecided"))
