@@ -196,7 +196,7 @@ class Study:
             check_facts(measure)
         require_once((measure.name for measure in self.measures), what="measures")
         require_once(self.numbers, what="numbers of the measures")
-        require_once((figure.name for figure in self.figures), what="figures")
+        self._check_figures()
         factors = {factor.name for factor in self.subject.factors}
         both = sorted(factors & set(self.numbers))
         if both:
@@ -207,6 +207,20 @@ class Study:
         if self.convergence is not None and self.convergence.number not in self.numbers:
             text = unknown(self.convergence.number, self.numbers, what="number")
             raise ValueError(f"the limit of convergence: {text}")
+
+    def _check_figures(self) -> None:
+        require_once((figure.name for figure in self.figures), what="figures")
+        factors = [factor.name for factor in self.subject.factors]
+        for figure in self.figures:
+            if figure.name == self.name:
+                raise ValueError(
+                    f"the figure `{figure.name}` is called like its study, whose "
+                    "headline goes by that name; rename the figure"
+                )
+            for name in figure.where:
+                if factors and name not in factors:
+                    text = unknown(name, factors, what="factor")
+                    raise ValueError(f"the figure `{figure.name}`: {text}")
 
     def _check_designs(self) -> None:
         pilots = set(self.pilot_seeds)
