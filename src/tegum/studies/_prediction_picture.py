@@ -43,13 +43,14 @@ def predicted_beside_trained(
             row_heights=[0.58, 0.42],
             horizontal_spacing=0.075,
             vertical_spacing=0.17,
-            subplot_titles=[*TITLES, *["Mean error, by regime"] * 3],
+            subplot_titles=[*TITLES, *["Mean error"] * 3],
         )
         small = results.where(n_features=20, optimiser="adamw", steps=10_000)
         for column, quantity in enumerate(QUANTITIES):
             _add_lines(figure, constant[column], SHOWN[column], column=column + 1)
             _add_cells(figure, small, forecast, column=column)
             _add_errors(figure, small, quantity, column=column + 1)
+        _explain_marks(figure)
         style(figure, height=860)
         _name_axes(figure)
         return figure
@@ -133,6 +134,21 @@ def _add_cells(
             )
 
 
+def _explain_marks(figure: go.Figure) -> None:
+    """What open and large marks mean, as a line of the legend."""
+    figure.add_trace(
+        go.Scatter(
+            x=[None],
+            y=[None],
+            mode="markers",
+            marker={"symbol": "circle-open", "size": 9, "color": GREY},
+            name="open: no dropout, small: rate 0.2, large: 0.5",
+        ),
+        row=1,
+        col=1,
+    )
+
+
 def _add_errors(
     figure: go.Figure, results: Results, quantity: str, *, column: int
 ) -> None:
@@ -170,6 +186,8 @@ def _add_errors(
             row=2,
             col=column,
         )
+    top = max((value for value in errors + rivals if math.isfinite(value)), default=1.0)
+    figure.update_xaxes(range=[-0.05 * top, 1.1 * top], row=2, col=column)
 
 
 def _mean_over_rates(results: Results, number: str) -> float:
@@ -185,7 +203,6 @@ def _name_axes(figure: go.Figure) -> None:
     for column, shown in enumerate(SHOWN, start=1):
         figure.update_xaxes(title_text="predicted", range=shown, row=1, col=column)
         figure.update_yaxes(range=shown, row=1, col=column)
-        figure.update_xaxes(rangemode="tozero", row=2, col=column)
         figure.update_yaxes(showticklabels=column == 1, row=2, col=column)
     figure.update_yaxes(title_text="trained, median", row=1, col=1)
     figure.update_xaxes(title_text="features", row=2, col=1)
