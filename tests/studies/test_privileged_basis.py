@@ -149,7 +149,7 @@ def test_the_width_figure_draws_the_null_and_nothing_where_it_is_undefined():
     assert {5, 10, 20, 64} <= drawn[0]
 
 
-@pytest.mark.parametrize("name", ["rotation-gap", "kurtosis"])
+@pytest.mark.parametrize("name", ["rotation-gap", "kurtosis", "masked-kurtosis"])
 def test_a_figure_shows_in_its_curves_what_the_results_hold(name):
     """Every number is the same in all rows: every curve lies on it."""
     found = invented.results(asked.STUDY)

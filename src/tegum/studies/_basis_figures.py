@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -23,17 +23,21 @@ from tegum.studies._basis_picture import (
 )
 from tegum.studies._cells import cell_name, percentiles
 
+Ways = Sequence[tuple[str, str, str]]
+"""States of the activations: name, colour, symbol."""
 RATE = 0.5
 USUAL = {"optimiser": "adamw", "optimiser_basis": "units"}
 ARMS = (("AdamW", USUAL), *((name, factors) for name, factors, *_ in OTHERS))
 CELLS = tuple((q, decay) for q in (0.5, 0.3, 0.1) for decay in (1.0, 0.8))
 STATISTICS = (
-    ("kurtosis_per_unit", "of each unit over examples"),
-    ("kurtosis_pooled", "units and examples pooled"),
-    ("kurtosis_of_unit_norms", "of unit norms, no excess"),
-    ("kurtosis_per_vector", "across units of an example"),
+    ("kurtosis_per_unit", "units over examples"),
+    ("kurtosis_pooled", "both pooled"),
+    ("kurtosis_of_unit_norms", "unit norms"),
+    ("kurtosis_per_vector", "examples over units"),
 )
-MASKED_ROTATED = ("masked, rotated", PALETTE[5], "diamond-open")
+MASKED = (WAYS[2], ("masked, rotated", PALETTE[5], "diamond-open"))
+LEAST_REACH = 0.2
+"""Smaller differences are drawn small."""
 MOST_UNITS_WITHOUT = 3
 """Up to this width, kurtosis across units is the same number for every vector."""
 
@@ -69,8 +73,19 @@ def rotation_gaps(results: Results, store: Store) -> go.Figure:
 
 
 def kurtoses(results: Results, store: Store) -> go.Figure:
-    """Four things called kurtosis: clean, masked, and each beside its rotations."""
+    """Four things called kurtosis, clean and beside rotations, and how masks add."""
     del store  # nothing but the numbers is drawn
+    return _all_kurtoses(results, ways=WAYS, measured_by=WAYS[:2])
+
+
+def masked_kurtoses(results: Results, store: Store) -> go.Figure:
+    """The same of masked activations: itself, and rotations followed by masks."""
+    del store  # nothing but the numbers is drawn
+    return _all_kurtoses(results, ways=MASKED, measured_by=MASKED)
+
+
+def _all_kurtoses(results: Results, *, ways: Ways, measured_by: Ways) -> go.Figure:
+    """A row for each statistic, a column for each cell; see `_add_states`."""
     cells = [(q, decay) for q, decay, _ in KURTOSIS_OF]
     figure = make_subplots(
         rows=len(STATISTICS),
@@ -83,7 +98,11 @@ def kurtoses(results: Results, store: Store) -> go.Figure:
     for row, (statistic, words) in enumerate(STATISTICS, start=1):
         for column, (q, decay) in enumerate(cells, start=1):
             cell = results.where(feature_probability=q, importance_decay=decay)
-            _add_states(figure, cell, statistic, row=row, column=column)
+            curves = _states(cell, statistic)
+            _add_states(figure, curves, ways=ways, row=row, col=column)
+            seen = [y for name, *_ in measured_by for y in curves[name][1]]
+            above = 0.15 if measured_by == ways else 0.6
+            figure.update_yaxes(range=_shown(seen, above=above), row=row, col=column)
         figure.update_yaxes(title_text=words, row=row, col=1)
     style(figure, height=1050)
     figure.update_xaxes(title_text="dropout rate", row=len(STATISTICS))
@@ -246,21 +265,34 @@ def _over_widths(
     return widths, list(low), list(middle), list(high)
 
 
-def _add_states(
-    figure: go.Figure, cell: Results, statistic: str, *, row: int, column: int
-) -> None:
-    """Clean and masked, each itself and after a rotation, over dropout rates."""
+def _states(
+    cell: Results, statistic: str
+) -> dict[str, tuple[list[float], list[float]]]:
+    """Clean and masked, each itself and after a rotation: rates, and medians there."""
     curves = {}
     for state in ("clean", "masked"):
         number = f"{state}_{statistic}"
         rates, _, itself, _ = over_rates(cell, number)
         _, _, rotated, _ = over_rates(cell, number, minus=f"{number}_gap")
-        curves |= {state: itself, f"{state}, rotated": rotated}
-    for name, colour, symbol in (*WAYS, MASKED_ROTATED):
+        curves[state] = rates, itself
+        curves[f"{state}, rotated"] = rates, rotated
+    return curves
+
+
+def _add_states(
+    figure: go.Figure,
+    curves: Mapping[str, tuple[list[float], list[float]]],
+    *,
+    ways: Ways,
+    row: int,
+    col: int,
+) -> None:
+    for name, colour, symbol in ways:
+        rates, values = curves[name]
         figure.add_trace(
             go.Scatter(
                 x=rates,
-                y=curves[name],
+                y=values,
                 mode="lines+markers",
                 line={
                     "color": colour,
@@ -270,18 +302,22 @@ def _add_states(
                 marker={"symbol": symbol, "size": 7},
                 name=name,
                 legendgroup=name,
-                showlegend=row == column == 1,
+                showlegend=row == col == 1,
                 hovertemplate=f"{name}<br>rate %{{x}}: %{{y:.3f}}<extra></extra>",
             ),
             row=row,
-            col=column,
+            col=col,
         )
-    low = np.nanmin([*curves["clean"], *curves["clean, rotated"], np.inf])
-    high = np.nanmax([*curves["clean"], *curves["clean, rotated"], -np.inf])
-    if low < high < np.inf:
-        reach = high - low
-        shown = [low - 0.15 * reach, high + 0.9 * reach]
-        figure.update_yaxes(range=shown, row=row, col=column)
+
+
+def _shown(values: Sequence[float], *, above: float) -> list[float] | None:
+    """The part of an axis that holds these values, with a share of it as room above."""
+    known = [value for value in values if np.isfinite(value)]
+    if not known:
+        return None
+    low, high = min(known), max(known)
+    reach = max(high - low, LEAST_REACH)
+    return [low - 0.15 * reach, low + (1.0 + above) * reach]
 
 
 def _width_axis(figure: go.Figure, **where: Any) -> None:

@@ -54,7 +54,7 @@ def basis_and_kurtosis(results: Results, verdicts: Sequence[Verdict]) -> go.Figu
     and Adam whose moments are kept in a random basis. The dotted line is what masks
     would make of the models trained without dropout, were the mean of their units 0.
     """
-    below = [f"Kurtosis: {cell_name(q, decay)}" for q, decay, _ in KURTOSIS_OF]
+    below = [cell_name(q, decay) for q, decay, _ in KURTOSIS_OF]
     figure = make_subplots(
         rows=2,
         cols=12,
@@ -79,6 +79,7 @@ def basis_and_kurtosis(results: Results, verdicts: Sequence[Verdict]) -> go.Figu
         )
         _add_kurtosis(figure, cell, column=1 + 4 * position, first=position == 0)
     style(figure, height=800)
+    figure.update_annotations(font={"size": 13})
     _name_axes(figure)
     figure.update_layout(legend={"y": -0.1})
     return figure

@@ -67,7 +67,12 @@ from tegum.design import Design, grid
 from tegum.measures import BASIS
 from tegum.measures.geometry import GEOMETRY
 from tegum.studies._answers import assembled
-from tegum.studies._basis_figures import kurtoses, kurtosis_by_width, rotation_gaps
+from tegum.studies._basis_figures import (
+    kurtoses,
+    kurtosis_by_width,
+    masked_kurtoses,
+    rotation_gaps,
+)
 from tegum.studies._basis_picture import basis_and_kurtosis
 from tegum.study import Convergence, Figure, Study
 from tegum.toys.basis import ROTATION_GAP, VECTOR_KURTOSIS
@@ -701,10 +706,10 @@ SAID = {
         "undecided": "; whether it is so under SGD is undecided",
     },
     "not-the-axes-of-adam": {
-        "supported": "; so it is where Adam's moments know nothing of the units",
-        "refuted": "; where Adam's moments know nothing of the units it is not all so",
-        "undecided": "; whether it is so where Adam's moments know nothing of the "
-        "units is undecided",
+        "supported": ", and where Adam's moments know nothing of the units",
+        "refuted": ", and where Adam's moments know nothing of the units it is not so",
+        "undecided": ", and where Adam's moments know nothing of the units that is "
+        "undecided",
     },
     "kurtosis-rises": {
         "supported": ". Clean kurtosis rises with it.",
@@ -769,11 +774,21 @@ FIGURES = (
     ),
     Figure(
         "kurtosis",
-        "The four things called kurtosis, clean and after masks, each beside its exact "
-        "average over all rotations of the same model (dashed): what is left between "
-        "the two is the basis. Each panel is scaled to the clean curves; masked ones "
-        "may leave it at the top. Medians over seeds.",
+        "The four things called kurtosis: of units over examples, of both pooled, of "
+        "the units' norms (the only one that is no excess), of examples over units. "
+        "Each stands beside its average over all rotations of the same model "
+        "(dashed): what lies between the two is the basis. Masks raise it with nothing "
+        "learned: their curves leave the panels at the top. Medians over seeds.",
         kurtoses,
+        where={**SMALL, "feature_probability": SPARSE},
+    ),
+    Figure(
+        "masked-kurtosis",
+        "The same of masked activations, as a code that leaves dropout on measures "
+        "them; dashed: rotations of the clean activations, followed by masks. Both "
+        "rise with the rate, and what lies between them is the basis. Medians over "
+        "seeds.",
+        masked_kurtoses,
         where={**SMALL, "feature_probability": SPARSE},
     ),
     Figure(
