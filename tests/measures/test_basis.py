@@ -76,6 +76,20 @@ def test_cumulants_of_an_input_by_numerical_integration(q):
     np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-17)
 
 
+@pytest.mark.parametrize("q", [1.0, 0.6, 0.05])
+def test_cumulants_of_signed_inputs(q):
+    """E x^2 = q/3, E x^4 = q/5, odd moments 0; kurtosis 9/(5q), Gaussian at q = 0.6."""
+    law = input_cumulants(q, feature_values="signed_uniform")
+    assert (law.mean[0], law.third[0]) == (0.0, 0.0)
+    excess = law.fourth[0] / law.variance[0] ** 2
+    assert excess == pytest.approx(9 / (5 * q) - 3, abs=1e-12)
+
+
+def test_values_of_another_law_are_refused():
+    with pytest.raises(ValueError, match="`feature_values` is 'normal'; it must be"):
+        input_cumulants(0.5, feature_values="normal")
+
+
 # --- alignment -----------------------------------------------------------------------
 
 
@@ -208,6 +222,41 @@ def test_the_measure_gives_its_numbers_and_clean_equals_masked_without_noise():
 def test_masking_alone_raises_kurtosis_without_any_learning():
     numbers = BASIS(Artifact({"W": crowded(6)}), a_row(rate=0.5))
     assert numbers["masked_kurtosis_per_unit"] > numbers["clean_kurtosis_per_unit"] + 1
+
+
+def test_signed_inputs_have_the_kurtosis_of_their_own_law():
+    """Against 400,000 samples, masked at rate 1/2: 4 units, 9 features."""
+    W = crowded(3)[:4, :9]
+    draws = np.random.default_rng(5)
+    shape = (400_000, W.shape[1])
+    x = (draws.random(shape) < 0.3) * draws.uniform(-1, 1, shape)
+    h = x @ W.T
+    row = a_row(
+        noise="dropout", rate=0.5, feature_probability=0.3,
+        feature_values="signed_uniform",
+    )  # fmt: skip
+    found = BASIS(Artifact({"W": W}), row)
+    clean = mean_excess_kurtosis_per_unit(h)
+    masked = mean_excess_kurtosis_per_unit(2.0 * h * (draws.random(h.shape) < 0.5))
+    assert found["clean_kurtosis_per_unit"] == pytest.approx(clean, abs=0.05)
+    assert found["masked_kurtosis_per_unit"] == pytest.approx(masked, abs=0.1)
+    plain = BASIS(Artifact({"W": W}), a_row(feature_probability=0.3))
+    assert abs(plain["clean_kurtosis_per_unit"] - clean) > 0.2
+
+
+@pytest.mark.parametrize(
+    "factors",
+    [
+        {"activity": "correlated", "group_size": 2},
+        {"activity": "exactly_k"},
+        {"hidden_activation": "relu"},
+    ],
+    ids=lambda factors: next(iter(factors.values())),
+)
+def test_inputs_that_do_not_add_up_have_no_exact_kurtosis(factors):
+    found = BASIS(Artifact({"W": crowded(3)}), a_row(**factors))
+    for name, value in found.items():
+        assert math.isnan(value) == ("kurtosis" in name), name
 
 
 def test_noise_without_masks_has_no_masked_kurtosis():

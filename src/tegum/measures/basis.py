@@ -20,7 +20,7 @@ from numpy import ndarray
 from tegum.arrays import Artifact
 from tegum.design import Row
 from tegum.measures.frame import Frame, ratio
-from tegum.measures.input_law import Probability, input_cumulants
+from tegum.measures.input_law import Probability, independent_law, input_cumulants
 from tegum.measures.kurtosis import BesideRotations, rotated_kurtosis_of_unit_norms
 from tegum.measures.represented import mean_participation_ratio
 from tegum.measures.rotated import UnitLaw
@@ -225,6 +225,7 @@ def exact_kurtosis(
     *,
     feature_probability: Probability,
     rate: float = 0.0,
+    feature_values: str = "uniform",
 ) -> dict[str, BesideRotations]:
     """Three kurtoses of the hidden layer, exact, each beside its rotated average.
 
@@ -232,14 +233,14 @@ def exact_kurtosis(
     `pooled`: `mean_k fourth_k / (mean_k Var_k)^2 - 3`, units centred one by one.
     `unit_norms`: `mean_k Var_k^2 / (mean_k Var_k)^2`, not an excess, in `[1, m]`.
 
-    Clean activations at `rate` 0; otherwise those after inverted dropout, as a code
-    that leaves dropout on measures them. For clean units `kurt_k - 3 = (kappa_x - 3)
-    a_k` with `a_k` the `unit_alignment` when all inputs are equally probable. NaN where
-    nothing varies; the rotated value and so the gap are NaN for one unit.
+    For independent inputs and a linear hidden layer; clean at `rate` 0, otherwise after
+    inverted dropout, as a code that leaves it on measures them. For clean units `kurt_k
+    - 3 = (kappa_x - 3) a_k`, `a_k` the `unit_alignment`, if inputs are equally
+    probable. NaN where nothing varies; rotated value and gap are NaN for one unit.
 
     Raises:
         ValueError: a probability outside (0, 1], the wrong number of them, a rate
-            outside [0, 1), or W that is not one matrix.
+            outside [0, 1), values of another law, or W that is not one matrix.
 
     Source: cumulants of sums add up; the masked moments are in `measures.rotated`.
 
@@ -253,7 +254,9 @@ def exact_kurtosis(
             f"W has shape {W.shape}; it must be (n_hidden, n_features), one model; "
             "call it for each model of a batch"
         )
-    inputs = input_cumulants(feature_probability, n_features=W.shape[1])
+    inputs = input_cumulants(
+        feature_probability, n_features=W.shape[1], feature_values=feature_values
+    )
     if not np.isfinite(W).all() or not W.any():
         nothing = BesideRotations(math.nan, math.nan, math.nan)
         return dict.fromkeys(("per_unit", "pooled", "unit_norms"), nothing)
@@ -342,18 +345,19 @@ def numbers_of(artifact: Artifact, row: Row) -> dict[str, Any]:
     """The basis of one model, from its weights `W` and the law of its row's inputs.
 
     `masked` numbers take dropout at the row's own rate, and are the clean ones at rate
-    0. They are NaN for noise that has no masks.
+    0; NaN for noise without masks. No kurtosis is a closed form in W, and each is NaN,
+    where features are not independently active or the hidden layer is not linear.
     """
     W, rate = _scaled(artifact.arrays["W"]), mask_rate(row)
-    q: Any = row["feature_probability"]
+    law = independent_law(row)
     nothing = BesideRotations(math.nan, math.nan, math.nan)
-    states = {"clean": exact_kurtosis(W, feature_probability=q)}
-    if math.isnan(rate):
-        states["masked"] = dict.fromkeys(STATISTICS, nothing)
-    elif rate == 0.0:
-        states["masked"] = states["clean"]
-    else:
-        states["masked"] = exact_kurtosis(W, feature_probability=q, rate=rate)
+    states = dict.fromkeys(("clean", "masked"), dict.fromkeys(STATISTICS, nothing))
+    if law is not None:
+        states["clean"] = exact_kurtosis(W, **law)
+        if rate == 0.0:
+            states["masked"] = states["clean"]
+        elif rate > 0.0:
+            states["masked"] = exact_kurtosis(W, **law, rate=rate)
     numbers: dict[str, Any] = {
         quantity.__name__: quantity(W) for quantity in OF_WEIGHTS
     }
