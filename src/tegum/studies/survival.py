@@ -423,9 +423,9 @@ SAID = {
     "untouched-as-predicted": {
         "supported": "A feature is spared but for a tenth with probability (1 - p)^n, "
         "under each of the three n",
-        "refuted": "Even where a tenth may be lost, (1 - p)^n is not what happens under "
-        "each of the three n",
-        "undecided": "Whether (1 - p)^n is what happens, is undecided",
+        "refuted": "Even where a tenth may be lost, (1 - p)^n is not what happens "
+        "under each of the three n",
+        "undecided": "Whether (1 - p)^n is what happens is undecided",
     },
     "training-sees-the-noise": {
         "supported": ", but what training sees follows the size of the noise",
