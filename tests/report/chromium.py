@@ -28,6 +28,7 @@ FLAGS = (
     "--disable-component-update",
     "--disable-sync",
     "--hide-scrollbars",
+    "--enable-unsafe-swiftshader",
 )
 BINARIES = ("chromium", "chromium-browser", "google-chrome")
 START_SECONDS, WAIT_SECONDS = 60.0, 30.0
@@ -99,6 +100,31 @@ class Browser:
         }
         self.call("POST", "/actions", actions=[pointer])
 
+    def drag(self, selector: str, *, by: int) -> None:
+        """Press in the middle of an element, move sideways by pixels, let go."""
+        left, top, width, height = self.run(
+            "const node = document.querySelector(arguments[0]);"
+            "node.scrollIntoView({block: 'center', behavior: 'instant'});"
+            "const box = node.getBoundingClientRect();"
+            "return [box.left, box.top, box.width, box.height];",
+            selector,
+        )
+        x, y = round(left + width / 2), round(top + height / 2)
+        move = {"type": "pointerMove", "duration": 60, "origin": "viewport"}
+        actions = [
+            {**move, "x": x, "y": y},
+            {"type": "pointerDown", "button": 0},
+            *({**move, "x": x + by * k // 4, "y": y} for k in range(1, 5)),
+            {"type": "pointerUp", "button": 0},
+        ]
+        pointer = {
+            "type": "pointer",
+            "id": "mouse",
+            "parameters": {"pointerType": "mouse"},
+            "actions": actions,
+        }
+        self.call("POST", "/actions", actions=[pointer])
+
     def choose(self, select: str, value: str) -> None:
         """Pick an option of a select element, as a reader would."""
         self.run(
@@ -110,10 +136,10 @@ class Browser:
             value,
         )
 
-    def console(self) -> list[str]:
-        """Console messages since the last call that are warnings or errors."""
+    def console(self, *, levels: tuple[str, ...] = ("SEVERE", "WARNING")) -> list[str]:
+        """Console messages since the last call, by default warnings and errors."""
         entries = self.call("POST", "/se/log", type="browser")
-        return [e["message"] for e in entries if e["level"] in ("SEVERE", "WARNING")]
+        return [e["message"] for e in entries if e["level"] in levels]
 
     def screenshot(self, path: Path, *, whole: bool = True) -> None:
         """A picture of the page, for a person to look at."""

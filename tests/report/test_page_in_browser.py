@@ -39,6 +39,7 @@ def pages(tmp_path_factory):
         "five": worlds.run(five),
         "own": worlds.run(test_page.plain_study(size=[1, 2, 3])),
         "one": worlds.run(test_page.plain_study(size=[1])),
+        "pictured": worlds.run(worlds.pictured()),
         "hostile": test_page.hostile_world(),
     }
     return {
@@ -64,6 +65,11 @@ def sized(n_hidden):
         steps=100,
         seeds=2,
     )
+
+
+def errors_of(name):
+    """The levels at which a console must be silent: WebGL warns that it is slow."""
+    return ("SEVERE",) if name == "pictured" else ("SEVERE", "WARNING")
 
 
 def width_of(tab):
@@ -230,7 +236,7 @@ def test_undefined_and_unmeasured_cells_are_hatched_never_zero(tab, pages):
     assert tab.console() == []
 
 
-@pytest.mark.parametrize("name", ["whole", "five", "own", "one", "hostile"])
+@pytest.mark.parametrize("name", ["whole", "five", "own", "one", "hostile", "pictured"])
 def test_nothing_sticks_out_on_a_phone(tab, pages, name):
     show(tab, pages[name], width=PHONE, height=700)
     assert width_of(tab) <= PHONE
@@ -240,7 +246,7 @@ def test_nothing_sticks_out_on_a_phone(tab, pages, name):
     tab.run("document.querySelectorAll('details').forEach(d => { d.open = true; })")
     tab.wait("true")
     assert width_of(tab) <= PHONE
-    assert tab.console() == []
+    assert tab.console(levels=errors_of(name)) == []
 
 
 def test_dark_and_light_follow_the_system_and_the_button(tab, pages):
@@ -352,3 +358,47 @@ def test_every_control_and_picture_has_a_name(tab, pages):
         " !t.querySelector('th[scope=col]')).length"
     )
     assert headless == 0
+
+
+def test_further_figures_are_drawn_in_two_and_three_dimensions(tab, pages):
+    show(tab, pages["pictured"])
+    tab.wait("document.querySelectorAll('.drawing .main-svg').length > 2")
+    assert count(tab, ".drawing.js-plotly-plot") == 2
+    assert count(tab, "#figure-norms .trace.bars") == 1
+    tab.wait("document.querySelector('#figure-solid canvas')")
+    drawn = tab.run(
+        "const gl = document.querySelector('#figure-solid canvas');"
+        "const box = gl.getBoundingClientRect(); return [box.width, box.height];"
+    )
+    assert min(drawn) > 100
+    assert "KeyError" in texts(tab, "#figure-broken .failed")[0]
+    assert "tegum figure norms --study pictured" in texts(tab, "#figure-norms")[0]
+    assert "Norms of <b>all</b> & sundry." in texts(tab, "#figure-norms")[0]
+    assert tab.console(levels=("SEVERE",)) == []
+
+
+def test_a_figure_in_three_dimensions_turns_by_hand(tab, pages):
+    show(tab, pages["pictured"])
+    tab.wait("document.querySelector('#figure-solid canvas')")
+    node = "document.querySelector('#figure-solid .drawing')"
+    camera = f"{node}._fullLayout.scene._scene.getCamera()"
+    eye = f"const eye = {camera}.eye; return [eye.x, eye.y];"
+    before = tab.run(eye)
+    tab.drag("#figure-solid .drawing", by=80)
+    assert tab.run(eye) != before
+
+
+def test_further_figures_follow_light_and_dark(tab, pages):
+    show(tab, pages["pictured"])
+    ink = "return document.querySelector('#figure-norms .drawing').layout.font.color"
+    grid_colour = (
+        "return document.querySelector('#figure-solid .drawing')"
+        ".layout.scene.xaxis.gridcolor"
+    )
+    tab.wait("document.querySelector('#figure-solid canvas')")
+    light = tab.run(ink), tab.run(grid_colour)
+    tab.prefers("dark")
+    tab.wait("document.getElementById('theme').textContent === 'Light'")
+    assert (tab.run(ink), tab.run(grid_colour)) == ("#e6e9ed", "#2b313a")
+    assert light == ("#1b1f24", "#e4e8ec")
+    tab.prefers("light")

@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 
 import numpy as np
+import plotly.graph_objects as go
 
 from tegum.arrays import Artifact, stream
 from tegum.claims import (
@@ -19,8 +20,9 @@ from tegum.design import grid
 from tegum.execution import execute, judge, load
 from tegum.functions import FunctionSubject
 from tegum.measures.geometry import GEOMETRY
+from tegum.report.figures import style
 from tegum.store import Store
-from tegum.study import Convergence, Study
+from tegum.study import Convergence, Figure, Study
 from tegum.toys.model import FACTORS
 from tegum.toys.training import TRAINING
 
@@ -162,6 +164,57 @@ def study(**changes):
         background="A study of known shapes.",
     )
     return replace(made, **changes)
+
+
+def norms(results, store):
+    """Squared norms of the features of every model, from the stored weights."""
+    figure = go.Figure()
+    for key in results["key"]:
+        W = store.artifact(key).arrays["W"].astype(float)
+        figure.add_trace(go.Bar(y=(W**2).sum(axis=0), name=str(key[:6])))
+    return style(figure)
+
+
+def solid(results, store):
+    """The features of the first model as directions in three dimensions."""
+    W = store.artifact(results["key"][0]).arrays["W"].astype(float)
+    figure = go.Figure()
+    for i, (x, y, z) in enumerate(W.T):
+        ends = {"x": [0, x], "y": [0, y], "z": [0, z]}
+        figure.add_trace(go.Scatter3d(**ends, mode="lines", name=f"feature {i}"))
+    return style(figure)
+
+
+def broken(results, store):
+    return results.columns["no such column"]
+
+
+FIGURES = (
+    Figure("norms", "Norms of <b>all</b> & sundry.", norms, {"rate": 0.0, "seed": 0}),
+    Figure("solid", "Directions, turned by hand.", solid, {"rate": 0.5, "seed": [1]}),
+    Figure("broken", "Never to be seen.", broken, {"seed": 0}),
+)
+
+
+def pictured(**changes):
+    """A small study in three dimensions that brings figures, one of them broken."""
+    return study(
+        name="pictured",
+        designs={
+            "demo": grid(
+                n_features=7,
+                n_hidden=3,
+                noise="dropout",
+                rate=[0.0, 0.5],
+                feature_probability=0.1,
+                steps=100,
+                seeds=8,
+            )
+        },
+        claims=(),
+        figures=FIGURES,
+        **changes,
+    )
 
 
 @dataclass(frozen=True)

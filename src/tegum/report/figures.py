@@ -132,11 +132,19 @@ def scenes_of(figure: go.Figure) -> tuple[str, ...]:
 
 
 def columns_of(figure: go.Figure) -> int:
-    """About how many subplots stand side by side, from the narrowest of them."""
-    domains = [axis.domain for axis in figure.select_xaxes()]
-    domains += [scene.domain.x for scene in figure.select_scenes()]
-    widths = [right - left for left, right in filter(None, domains) if right > left]
-    return min(12, int(1.01 / min(widths, default=1.0)))
+    """How many subplots stand side by side in the fullest row."""
+    layout: Any = figure.layout
+    rows: dict[tuple[float, ...], set[float]] = {}
+
+    def put(x: Sequence[float] | None, y: Sequence[float] | None) -> None:
+        rows.setdefault(tuple(y or (0, 1)), set()).add(round((x or (0, 1))[0], 3))
+
+    for axis in figure.select_xaxes():
+        number = axis.anchor[1:] if (axis.anchor or "").startswith("y") else ""
+        put(axis.domain, layout[f"yaxis{number}"].domain)
+    for scene in figure.select_scenes():
+        put(scene.domain.x, scene.domain.y)
+    return max(map(len, rows.values()), default=1)
 
 
 def usual_size(figure: go.Figure) -> tuple[int, int]:
