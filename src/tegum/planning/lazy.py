@@ -38,6 +38,7 @@ def lazy_by_search(
     state was expanded.
     """
     states = allowed.shape[0]
+    first, edge = predecessors(successor, allowed)
     removed, known = np.zeros(states, np.bool_), np.zeros(states, np.bool_)
     asked = np.empty(states, np.int64)
     action = np.full(states, -1, np.int64)
@@ -49,11 +50,19 @@ def lazy_by_search(
         while not solved[q] and expansions < budget:
             if level:
                 price, expanded, _, end = breadth_first(
-                    successor, allowed, goal, start, removed, True
+                    successor, allowed, goal, start, removed, True, budget - expansions
                 )
             else:
                 price, expanded, _, end = forward_search(
-                    successor, cost, allowed, goal, estimate, start, removed, True
+                    successor,
+                    cost,
+                    allowed,
+                    goal,
+                    estimate,
+                    start,
+                    removed,
+                    True,
+                    budget - expansions,
                 )
             expansions += expanded.size
             for s in expanded:
@@ -61,8 +70,8 @@ def lazy_by_search(
             if end < 0:
                 break
             way, moves = canonical_way(
-                successor, cost, allowed, goal, start, removed, price, expanded, order,
-                price[end],
+                successor, cost, allowed, goal, first, edge, start, removed, price,
+                order, price[end],
             )  # fmt: skip
             bad = -1
             for s in way:

@@ -243,14 +243,16 @@ def remove_and_repair(
 
 @compiled
 @no_type_check
-def forward_search(successor, cost, allowed, goal, estimate, start, removed, complete):
+def forward_search(
+    successor, cost, allowed, goal, estimate, start, removed, complete, limit
+):
     """A* from one start, by the estimated price to the goal (0: Dijkstra's search).
 
     With `complete` it goes on until every state that may lie on a shortest way has been
     expanded, so that ties can be decided afterwards; without, it stops at the first
-    goal. Returns prices from the start, states in the order of their expansion (again
-    if a shorter way to them is found), the move that led to each state, and the goal
-    (-1 without a way).
+    goal. After `limit` expansions it gives up. Returns prices from the start, states in
+    the order of their expansion (again if a shorter way to them is found), the move
+    that led to each state, and the goal (-1 without a way).
     """
     states, actions = allowed.shape
     price = np.full(states, np.inf)
@@ -275,6 +277,8 @@ def forward_search(successor, cost, allowed, goal, estimate, start, removed, com
             if complete:
                 continue
             break
+        if n_expanded == limit:
+            return price, expanded[:n_expanded], came_by, -1
         if n_expanded == expanded.size:
             expanded = np.concatenate((expanded, np.empty_like(expanded)))
         expanded[n_expanded] = s
@@ -295,7 +299,7 @@ def forward_search(successor, cost, allowed, goal, estimate, start, removed, com
 
 @compiled
 @no_type_check
-def breadth_first(successor, allowed, goal, start, removed, complete):
+def breadth_first(successor, allowed, goal, start, removed, complete, limit):
     """`forward_search` where every move costs 1 and nothing is estimated."""
     states, actions = allowed.shape
     price = np.full(states, np.inf)
@@ -314,6 +318,9 @@ def breadth_first(successor, allowed, goal, start, removed, complete):
         head += 1
         if goal[s]:
             continue
+        if n_expanded == limit:
+            end = -1
+            break
         queue[n_expanded] = s
         n_expanded += 1
         for a in range(actions):
@@ -352,56 +359,44 @@ def way_found(came_by, actions, start, end):
 @compiled
 @no_type_check
 def canonical_way(
-    successor, cost, allowed, goal, start, removed, price, expanded, order, best
+    successor, cost, allowed, goal, first, edge, start, removed, price, order, best
 ):
     """The canonical one among the shortest ways that a complete search has found.
 
-    A state lies on one if a move that costs what prices differ by leads to another
-    that does, or to a goal at the best price. Marked from the goal backwards.
+    States on shortest ways are marked from the goals at the best price backwards: who
+    leads to a marked state by a move that costs what prices differ by is on one too.
+    `first, edge` are the `predecessors`.
     """
     states, actions = allowed.shape
     on_way = np.zeros(states, np.bool_)
-    changed = True
-    while changed:
-        changed = False
-        for i in range(expanded.size - 1, -1, -1):
-            s = expanded[i]
-            if not on_way[s]:
-                for a in range(actions):
-                    on_way[s] |= _leads_on(
-                        s,
-                        a,
-                        successor,
-                        cost,
-                        allowed,
-                        goal,
-                        removed,
-                        price,
-                        on_way,
-                        best,
-                    )
-                changed |= on_way[s]
-    way, moves = np.empty(states, np.int64), np.empty(states, np.int64)
+    marked = np.empty(states, np.int64)
+    n_marked, done = 0, 0
+    for s in range(states):
+        if goal[s] and price[s] < best + TIE:
+            on_way[s] = True
+            marked[n_marked] = s
+            n_marked += 1
+    while done < n_marked:
+        to = marked[done]
+        done += 1
+        for e in range(first[to], first[to + 1]):
+            s = edge[e] // actions
+            tight = abs(price[s] + cost[s, edge[e] % actions] - price[to]) < TIE
+            if tight and not on_way[s] and not removed[s] and not goal[s]:
+                on_way[s] = True
+                marked[n_marked] = s
+                n_marked += 1
+    way, moves = np.empty(n_marked, np.int64), np.empty(n_marked, np.int64)
     s, length = start, 0
     while not goal[s]:
         for i in range(actions):
             a = order[s, i]
-            if _leads_on(
-                s, a, successor, cost, allowed, goal, removed, price, on_way, best
-            ):
+            to = successor[s, a]
+            longer = abs(price[s] + cost[s, a] - price[to])
+            if allowed[s, a] and on_way[to] and longer < TIE:
                 break
         way[length], moves[length] = s, a
         length += 1
-        s = successor[s, a]
+        s = to
     way[length] = s
     return way[: length + 1].copy(), moves[:length].copy()
-
-
-@compiled
-@no_type_check
-def _leads_on(s, a, successor, cost, allowed, goal, removed, price, on_way, best):
-    to = successor[s, a]
-    if not allowed[s, a] or removed[to]:
-        return False
-    tight = abs(price[s] + cost[s, a] - price[to]) < TIE
-    return tight and (on_way[to] or (goal[to] and price[to] < best + TIE))
