@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tegum.measures import sphere
-from tegum.theory.expected_loss import expected_loss
+from tegum.theory.expected_loss import expected_loss, expected_losses
 from tegum.theory.linear_dropout import linear_dropout_penalty
 
 MODULES = (
@@ -162,6 +162,26 @@ def test_the_order_of_features_and_a_dropped_one_change_nothing_else():
     wider = expected_loss(np.pad(W, ((0, 0), (0, 1))), np.append(b, 0.1), **law).loss
     # The added feature is a constant .1: E (x - .1)^2 = q/3 - .1 q + .01.
     assert wider * 6 == pytest.approx(loss * 5 + 0.2 / 3 - 0.02 + 0.01, rel=1e-5)
+
+
+@pytest.mark.parametrize("output", ["relu", "linear"])
+@pytest.mark.parametrize("rate", [0.0, 0.5])
+def test_several_models_at_once_are_each_as_alone(rate, output):
+    models = [a_model(seed, 3, 4) for seed in range(5)]
+    W, b = (np.array(arrays) for arrays in zip(*models, strict=True))
+    q = np.random.default_rng(0).uniform(0.05, 1.0, (5, 4))
+    weights = np.random.default_rng(1).uniform(0.1, 2.0, (5, 4))
+    found = expected_losses(
+        W, b, feature_probability=q, importance=weights, rate=rate, output=output
+    )
+    for k in range(5):
+        alone = expected_loss(
+            W[k], b[k], feature_probability=tuple(q[k]), importance=weights[k],
+            rate=rate, output=output,
+        )  # fmt: skip
+        assert found.loss[k] == pytest.approx(alone.loss, rel=1e-12)
+        np.testing.assert_allclose(found.W[k], alone.W, rtol=1e-9, atol=1e-14)
+        np.testing.assert_allclose(found.b[k], alone.b, rtol=1e-9, atol=1e-14)
 
 
 # --- the linear read-out ---------------------------------------------------------

@@ -7,14 +7,22 @@ import pytest
 
 from tegum.theory import small_models
 from tegum.theory.expected_loss import expected_loss
-from tegum.theory.minimum import gaussian_starts, local_minima, quasi_newton
+from tegum.theory.minimum import (
+    gaussian_starts,
+    local_minima,
+    minima_together,
+    quasi_newton,
+    quasi_newton_together,
+)
 from tegum.theory.small_models import (
     best_candidate,
     boundary_importance,
     candidate_losses,
     candidate_weights,
     least_loss,
+    least_losses,
     phase_name,
+    starting_points,
     triple_point,
 )
 
@@ -130,3 +138,81 @@ def test_quasi_newton_finds_the_minimum_of_a_valley():
     assert settled
     _, settled = quasi_newton(valley, np.array([-1.2, 1.0]), max_iterations=3)
     assert not settled
+
+
+def test_many_descents_at_once_find_the_minima_of_their_valleys():
+    # (x - a)^2 + c (y - x^2)^2: 0 at (a, a^2), each descent with its own a and c.
+    a, c = np.array([1.0, -0.5, 2.0, 0.0]), np.array([100.0, 1.0, 10.0, 1.0])
+
+    def valleys(at, which):
+        (x, y), a_, c_ = at.T, a[which], c[which]
+        across = y - x**2
+        slope = np.stack([2 * (x - a_) - 4 * c_ * x * across, 2 * c_ * across])
+        return (x - a_) ** 2 + c_ * across**2, slope.T
+
+    starts = np.array([[-1.2, 1.0], [1.0, 1.0], [0.0, 3.0], [0.0, 0.0]])
+    found, settled = quasi_newton_together(valleys, starts, max_iterations=300)
+    np.testing.assert_allclose(found, np.stack([a, a**2], axis=1), atol=1e-3)
+    assert settled.all()
+    _, settled = quasi_newton_together(valleys, starts, max_iterations=3)
+    # The last one starts at its minimum.
+    assert settled.tolist() == [False, False, False, True]
+
+
+@SIZES
+@pytest.mark.parametrize("rate", [0.0, 0.5])
+def test_minima_found_together_are_those_found_one_by_one(n, m, rate):
+    starts = gaussian_starts(n, m, count=6, seed=2)
+    W, b = (np.array(arrays) for arrays in zip(*starts, strict=True))
+    together = minima_together(
+        W,
+        b,
+        feature_probability=np.full((6, n), 0.3),
+        importance=np.ones((6, n)),
+        rate=rate,
+    )
+    alone = local_minima(starts, feature_probability=0.3, rate=rate)
+    assert together.loss.min() == pytest.approx(alone[0].loss, rel=1e-5)
+    assert together.settled.all()
+
+
+def test_optima_of_several_importances_are_those_of_each():
+    importances = (0.2, 6.0)
+    together = least_losses(2, 1, density=0.2, relative_importances=importances)
+    for r, found in zip(importances, together, strict=True):
+        alone = least_loss(2, 1, density=0.2, relative_importance=r)
+        assert found.loss == pytest.approx(alone.loss, rel=1e-9)
+
+
+@pytest.mark.slow
+def test_random_starts_find_nothing_better_than_the_points_beside_candidates():
+    # A check of the search: three times as many random points change no optimum.
+    for rate in (0.0, 0.5):
+        few, many = (
+            least_losses(
+                3, 2, density=0.1, relative_importances=(0.3, 3.0), rate=rate,
+                starts=starts, seed=starts,
+            )
+            for starts in (4, 24)
+        )  # fmt: skip
+        for one, other in zip(few, many, strict=True):
+            assert one.loss == pytest.approx(other.loss, rel=2e-3)
+
+
+def test_under_dropout_two_units_carry_two_features_each_twice():
+    # Three sparse features in two units at p = .5: an unimportant third is dropped,
+    # and the other two lie opposite each other along the diagonal, on both units.
+    found = least_loss(3, 2, density=0.02, relative_importance=0.1, rate=0.5)
+    norms = (found.W**2).sum(axis=0)
+    assert norms[2] < 0.05 * norms[0]
+    shares = found.W[:, :2] ** 2 / norms[:2]
+    np.testing.assert_allclose(shares, 0.5, atol=0.02)
+    u = found.W[:, :2] / np.sqrt(norms[:2])
+    assert u[:, 0] @ u[:, 1] == pytest.approx(-1.0, abs=0.02)
+
+
+def test_where_the_search_starts():
+    assert len(starting_points(2, 1, density=0.3)) == 3
+    assert len(starting_points(3, 2, density=0.3)) == 9
+    with pytest.raises(ValueError, match="density"):
+        starting_points(2, 1, density=1.5)

@@ -384,8 +384,8 @@ STUDY = Study(
     "says so, and how does dropout move the boundary?",
     background="The two phase diagrams of Elhage et al., theory beside trained "
     "models, and the same planes as dropout rises. Theory is the numerical optimum of "
-    "the exact expected loss; trained is the best and the mean of 16 starts, 16 in every "
-    "cell. What was fixed on the pilot's seeds stands in the study's source.",
+    "the exact expected loss; trained is the best and the mean of 16 starts, 16 in "
+    "every cell. What was fixed on the pilot's seeds stands in the study's source.",
     subject=BestOfStarts(),
     designs={"demo": DEMO, "default": DEFAULT, "full": FULL},
     measures=[PHASE, TRAINING],
