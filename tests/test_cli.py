@@ -284,5 +284,6 @@ def test_help_answers_in_another_process_without_a_terminal():
         [sys.executable, "-m", "tegum.cli", "--help"], capture_output=True, text=True
     )
     assert done.returncode == 0
-    for command in ("list", "run", "judge", "report", "show", "compact", "export"):
+    commands = "list", "run", "judge", "report", "figure", "show", "compact", "export"
+    for command in commands:
         assert command in done.stdout

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -59,8 +60,7 @@ def figures(study: Study | str | Path | None = None) -> tuple[Picture, ...]:
     Raises:
         ValueError: no such study.
     """
-    studies = map(study_named, names()) if study is None else [_study(study)]
-    return tuple(picture for each in studies for picture in _pictures(each))
+    return tuple(_pictures(study))
 
 
 def figure(
@@ -84,8 +84,8 @@ def figure(
     looking at a picture first costs no later verdict its standing.
 
     Raises:
-        ValueError: no picture of that name (with the nearest ones) or several, or a
-            picture that its study can not draw.
+        ValueError: no picture of that name (with the nearest ones), or one that its
+            study can not draw.
         RowsFailed: rows that could not be trained; all others are stored and measured.
     """
     picture = picture_named(name, study=study)
@@ -102,23 +102,18 @@ def figure(
 
 
 def picture_named(name: str, *, study: Study | str | Path | None = None) -> Picture:
-    """The one picture of that name.
+    """The picture of that name; no two studies that are shipped share one.
 
     Raises:
-        ValueError: none, with the nearest names, or several.
+        ValueError: none, with the nearest names.
     """
-    there = figures(study)
-    found = [picture for picture in there if picture.name == name]
-    if not found:
-        text = unknown(name, {picture.name for picture in there}, what="figure")
-        remedy = "" if study else "; give `study` for one of your own"
-        raise ValueError(f"{text}{remedy}")
-    if len(found) > 1:
-        homes = ", ".join(picture.study.name for picture in found)
-        raise ValueError(
-            f"several studies have a figure `{name}`: {homes}; give `study` as well"
-        )
-    return found[0]
+    passed = []
+    for picture in _pictures(study):
+        if picture.name == name:
+            return picture
+        passed.append(picture.name)
+    remedy = "" if study else "; give `study` for one of your own"
+    raise ValueError(f"{unknown(name, passed, what='figure')}{remedy}")
 
 
 def draw(
@@ -164,12 +159,12 @@ def draw(
     return Drawn(shown, results, picture)
 
 
-def _pictures(study: Study) -> list[Picture]:
-    further = [
-        Picture(each.name, _one_line(each.caption), study, each)
-        for each in study.figures
-    ]
-    return [Picture(study.name, _one_line(study.question), study, None), *further]
+def _pictures(asked: Study | str | Path | None) -> Iterator[Picture]:
+    """The pictures of one study or of all, each study loaded when its turn comes."""
+    for study in map(study_named, names()) if asked is None else [_study(asked)]:
+        yield Picture(study.name, _one_line(study.question), study, None)
+        for figure in study.figures:
+            yield Picture(figure.name, _one_line(figure.caption), study, figure)
 
 
 def _study(given: Any) -> Study:

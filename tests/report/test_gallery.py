@@ -140,14 +140,6 @@ def test_rows_that_are_missing_are_left_out_and_none_at_all_is_said():
     assert "none of the rows of the figure `solid` are in the store" in text
 
 
-def test_two_studies_with_one_name_for_a_figure_are_told_apart(tmp_path, monkeypatch):
-    first, second = worlds.pictured(), replace(worlds.pictured(), name="twin")
-    pictures = (*tegum.figures(first), *tegum.figures(second))
-    monkeypatch.setattr("tegum.gallery.figures", lambda study: pictures)
-    with pytest.raises(ValueError, match="several studies have a figure `norms`"):
-        tegum.figure("norms", store=Store.in_memory())
-
-
 @pytest.mark.parametrize(
     ("figure", "says"),
     [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import logging
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from html import escape
@@ -103,7 +104,7 @@ def check_target(
 
     Raises:
         ValueError: as `save_figure` does.
-        OSError: a folder of that name.
+        OSError: a folder of that name, or no folder in which a file may be made.
     """
     target = Path(path)
     if target.suffix not in ENDINGS:
@@ -126,11 +127,25 @@ def check_target(
             f"`scale` is {scale}; give a number above 0 and up to {LARGEST_SCALE:g}, "
             f"{SCALE:g} is usual"
         )
-    if target.is_dir():
-        raise IsADirectoryError(f"{target} is a folder; give the name of a file in it")
+    _require_place(target)
     if target.suffix != ".html":
         _require_browser(target)
     return target
+
+
+def _require_place(target: Path) -> None:
+    """Refuse a path at which no file can be made."""
+    if target.is_dir():
+        raise IsADirectoryError(f"{target} is a folder; give the name of a file in it")
+    above = next(folder for folder in target.absolute().parents if folder.exists())
+    if not above.is_dir():
+        raise NotADirectoryError(
+            f"{target} lies below {above}, which is a file; give a path below a folder"
+        )
+    if not os.access(above, os.W_OK):
+        raise PermissionError(
+            f"{target} can not be written, as {above} is closed to you; give another"
+        )
 
 
 def _require_browser(target: Path) -> None:
