@@ -199,8 +199,11 @@ def dropout_losses(
     # What unit k alone adds to each pre-activation: h_k W_k / (1 - p).
     parts = (inputs @ W.T).T[:, :, None] * W[:, None, :] / (1.0 - rate)
     z = masks.kept.astype(np.float64) @ parts.reshape(len(parts), -1)
-    y = np.maximum(z.reshape(-1, *inputs.shape) + b, 0.0)
-    return np.einsum("s,sei->i", masks.probability, (y - inputs) ** 2) / len(inputs)
+    z += np.tile(b, len(inputs))
+    np.maximum(z, 0.0, out=z)
+    z -= inputs.reshape(-1)
+    np.square(z, out=z)
+    return (masks.probability @ z).reshape(inputs.shape).mean(axis=0)
 
 
 def survival_numbers(
