@@ -33,6 +33,8 @@ const std::vector<std::string> outputs = {"relu", "linear"};
 const std::vector<std::string> optimisers = {"adamw", "adam", "sgd"};
 const std::vector<std::string> schedules = {"constant", "linear", "cosine"};
 const std::vector<std::string> kernels = {"dense", "compact", "gram"};
+const std::vector<std::string> activities = {"independent", "correlated",
+                                             "anticorrelated", "exactly_k"};
 
 void require(bool fits, const char* what) {
     if (!fits) throw std::invalid_argument(what);
@@ -49,6 +51,8 @@ struct Job {
     Array<float, 3> W_history;
     Array<float, 2> b_history;
     Array<const float, 2> rotation;
+    Array<float, 2> decoder;
+    Array<float, 3> decoder_history;
 
     void connect() {
         const size_t m = W.shape(0), n = W.shape(1), kept = checkpoint_steps.shape(0);
@@ -78,6 +82,19 @@ struct Job {
         model.W_history = W_history.data();
         model.b_history = b_history.data();
         model.rotation = turned ? rotation.data() : nullptr;
+        connect_decoder(m, n, kept);
+    }
+
+    void connect_decoder(size_t m, size_t n, size_t kept) {
+        model.untied = decoder.shape(0) > 0;
+        if (!model.untied) return;
+        require(decoder.shape(0) == m && decoder.shape(1) == n, "decoder does not fit W");
+        require(decoder_history.shape(0) == kept &&
+                    (kept == 0 || (decoder_history.shape(1) == m &&
+                                   decoder_history.shape(2) == n)),
+                "the decoder's history does not fit its steps");
+        model.decoder = decoder.data();
+        model.decoder_history = decoder_history.data();
     }
 };
 
@@ -86,7 +103,9 @@ void make_job(Job* job, Array<float, 2> W, Array<float, 1> b,
               Array<const int64_t, 1> loss_steps, Array<double, 1> loss,
               Array<const int64_t, 1> checkpoint_steps, Array<float, 3> W_history,
               Array<float, 2> b_history, Array<const float, 2> rotation,
-              const std::string& noise,
+              Array<float, 2> decoder, Array<float, 3> decoder_history, bool rectified,
+              bool absolute, bool biased, bool two_sided, const std::string& activity,
+              int group, int active, const std::string& noise,
               const std::string& output, const std::string& optimiser,
               const std::string& schedule, const std::string& kernel, double rate,
               double noise_std, double learning_rate, double momentum,
@@ -94,8 +113,15 @@ void make_job(Job* job, Array<float, 2> W, Array<float, 1> b,
               double epsilon, int batch_size, int64_t steps, uint64_t data_key,
               uint64_t mask_key, uint64_t evaluation_key, int evaluation_examples) {
     new (job) Job{Model{}, W, b, probability, importance, loss_steps, checkpoint_steps,
-                  loss, W_history, b_history, rotation};
+                  loss, W_history, b_history, rotation, decoder, decoder_history};
     Model& model = job->model;
+    model.rectified = rectified;
+    model.absolute = absolute;
+    model.biased = biased;
+    model.two_sided = two_sided;
+    model.activity = choice<Activity>(activity, activities);
+    model.group = group;
+    model.active = active;
     model.noise = choice<Noise>(noise, noises);
     model.output = choice<Output>(output, outputs);
     model.optimiser = choice<Optimiser>(optimiser, optimisers);
@@ -117,9 +143,13 @@ void make_job(Job* job, Array<float, 2> W, Array<float, 1> b,
     model.evaluation_key = evaluation_key;
     model.evaluation_examples = evaluation_examples;
     job->connect();
+    require(group >= 1 && model.n % group == 0, "groups do not fit the features");
+    require(active >= 0 && active <= model.n, "more active features than there are");
     const bool term = model.noise == Noise::additive || model.noise == Noise::matched;
-    const bool events = largest_probability(model) <= event_limit;
-    require(model.kernel == Kernel::dense || events, "this kernel needs sparse inputs");
+    const bool dense = model.kernel == Kernel::dense;
+    require(dense || drawn_by_event(model), "this kernel needs sparse inputs");
+    require(dense || !(model.untied || rectified || absolute),
+            "this kernel is for tied linear models of x");
     require(model.kernel != Kernel::compact || !term, "compact can not add noise");
     require(model.kernel != Kernel::gram ||
                 (model.noise == Noise::none && model.hidden_l1 == 0),
@@ -178,14 +208,16 @@ void replay(Job& job, int64_t first, Array<float, 3> x, Array<float, 3> noise,
 }
 
 void gradient(Job& job, int64_t step, Array<float, 2> dW, Array<float, 1> db,
-              const std::string& isa) {
+              Array<float, 2> ddecoder, const std::string& isa) {
     require(dW.shape(0) == (size_t)job.model.m && dW.shape(1) == (size_t)job.model.n &&
-                db.shape(0) == (size_t)job.model.n,
+                db.shape(0) == (size_t)job.model.n &&
+                (!job.model.untied || (ddecoder.shape(0) == (size_t)job.model.m &&
+                                       ddecoder.shape(1) == (size_t)job.model.n)),
             "the gradient's arrays do not fit");
     const Backend& backend = backend_named(isa);
     Workspace workspace;
     void* memory = workspace.at_least(backend.workspace_bytes(job.model));
-    backend.gradient(job.model, memory, step, dW.data(), db.data());
+    backend.gradient(job.model, memory, step, dW.data(), db.data(), ddecoder.data());
 }
 
 double clean_loss(Job& job, const std::string& isa) {
@@ -217,7 +249,10 @@ NB_MODULE(_engine, module) {
              "probability"_a.noconvert(), "importance"_a.noconvert(),
              "loss_steps"_a.noconvert(), "loss"_a.noconvert(),
              "checkpoint_steps"_a.noconvert(), "W_history"_a.noconvert(),
-             "b_history"_a.noconvert(), "rotation"_a.noconvert(), "noise"_a, "output"_a, "optimiser"_a,
+             "b_history"_a.noconvert(), "rotation"_a.noconvert(),
+             "decoder"_a.noconvert(), "decoder_history"_a.noconvert(), "rectified"_a,
+             "absolute"_a, "biased"_a, "two_sided"_a, "activity"_a, "group"_a,
+             "active"_a, "noise"_a, "output"_a, "optimiser"_a,
              "schedule"_a, "kernel"_a, "rate"_a, "noise_std"_a, "learning_rate"_a,
              "momentum"_a, "weight_decay"_a, "hidden_l1"_a, "beta1"_a, "beta2"_a,
              "epsilon"_a, "batch_size"_a, "steps"_a, "data_key"_a, "mask_key"_a,
@@ -241,10 +276,11 @@ NB_MODULE(_engine, module) {
                "noise"_a.noconvert(), "instruction_set"_a = "",
                "Fill x and noise with the minibatches of the steps from `first` on.");
     module.def("gradient", &gradient, "job"_a, nb::kw_only(), "step"_a,
-               "dW"_a.noconvert(), "db"_a.noconvert(), "instruction_set"_a = "",
-               "Fill dW and db with the gradient of the minibatch of `step`.");
+               "dW"_a.noconvert(), "db"_a.noconvert(), "ddecoder"_a.noconvert(),
+               "instruction_set"_a = "",
+               "Fill dW, db and ddecoder with the gradient of the minibatch of `step`.");
     module.def("clean_loss", &clean_loss, "job"_a, nb::kw_only(),
-               "instruction_set"_a = "", "The clean loss at the job's W and b.");
+               "instruction_set"_a = "", "The clean loss at the job's parameters.");
     module.def("multiply_add", &multiply_add, "rounds"_a, nb::kw_only(),
                "instruction_set"_a = "",
                "Run multiply-adds in registers alone; returns how many operations.");

@@ -1,5 +1,5 @@
 // The clean loss on a fixed sample: no noise, mean over samples and features of
-// I_i (x_i - y_i)^2, plus the hidden L1 term. Squares in float, sums in double. Samples
+// I_i (target_i - y_i)^2, plus the hidden L1 term. Squares in float, sums in double. Samples
 // without active entries enter in closed form.
 
 struct Evaluation {
@@ -17,7 +17,7 @@ struct Evaluation {
         Y = net.D;
     }
 
-    // Y = W^T h + b
+    // Y = V^T h + b
     struct PreBlock {
         const Network& net;
         float* Y;
@@ -26,7 +26,7 @@ struct Evaluation {
         TEGUM_INLINE void columns(int64_t i, int64_t s) const {
             const float* b = net.b() + i;
             product_tile<R, C>(
-                net.W() + i, 1, net.n, net.H + s, net.ld, net.m,
+                net.decoder() + i, 1, net.n, net.H + s, net.ld, net.m,
                 [&](int r) { return splat(b[r]); },
                 [&](vf(&acc)[R][C]) {
                     TEGUM_UNROLL
@@ -43,10 +43,10 @@ struct Evaluation {
         }
     };
 
-    // The sum over the tile of I_i (x_i - y_i)^2, and of the hidden L1.
+    // The sum over the tile of I_i (target_i - y_i)^2, and of the hidden L1.
     double tile_loss(Network& net, const Model& model, int64_t valid) {
         const int64_t samples = round_up(valid, lanes);
-        hidden<Apply::nothing>(net, X, samples);
+        hidden_layer(net, X, samples, Apply::nothing);
         const PreBlock block{net, Y, samples};
         for_row_blocks(net.n, block);
         double total = 0;
@@ -58,7 +58,9 @@ struct Evaluation {
                 for (int64_t c = s; c < end; c += L) {
                     vf y = load(Y + i * net.ld + c);
                     if (net.relu) y = where(y <= 0.0f, vf{}, y);
-                    vf error = load(X + i * net.ld + c) - y;
+                    vf x = load(X + i * net.ld + c);
+                    if (net.absolute) x = magnitude(x);
+                    vf error = x - y;
                     if (end > valid)
                         error = where(lane_index() + (int32_t)c < (int32_t)valid, error,
                                       vf{});

@@ -63,15 +63,14 @@ void replay(Model& model, void* workspace, int64_t first, int64_t count, float* 
     }
 }
 
-void gradient(Model& model, void* workspace, int64_t step, float* dW, float* db) {
+void gradient(Model& model, void* workspace, int64_t step, float* dW, float* db,
+              float* ddecoder) {
     Trainer trainer{model};
     Arena arena{(char*)workspace};
     trainer.prepare(arena);
     const Control control;
     for (int64_t t = 0; t <= step; ++t) trainer.step(control, nullptr);
-    const int64_t weights = (int64_t)model.m * model.n;
-    for (int64_t j = 0; j < weights; ++j) dW[j] = trainer.net.gradient[j];
-    for (int i = 0; i < model.n; ++i) db[i] = trainer.net.gradient[weights + i];
+    trainer.copy_out(trainer.net.gradient, dW, db, ddecoder);
 }
 
 double clean_loss(Model& model, void* workspace) {

@@ -18,7 +18,7 @@ struct DenseKernel {
             const int64_t valid = smaller(net.tile, net.batch - s);
             const int64_t samples = round_up(valid, tile_multiple);
             source.fill_tile(X, net.ld, s, valid, samples);
-            hidden<Apply::nothing>(net, X, samples);
+            hidden_layer(net, X, samples, Apply::nothing);
             for (int k = 0; k < net.m; ++k) {
                 vf sum{};
                 for (int64_t c = 0; c < samples; c += L) {
@@ -53,20 +53,34 @@ struct DenseKernel {
             source.fill_tile(X, net.ld, s, valid, samples);
             if (noise.kind != Noise::none)
                 noise.fill_tile(net.N, net.ld, samples);
-            if (noise.is_factor())
-                hidden<Apply::factor>(net, X, samples);
-            else if (noise.is_term())
-                hidden<Apply::term>(net, X, samples);
+            hidden_layer(net, X, samples,
+                         noise.is_factor() ? Apply::factor
+                         : noise.is_term() ? Apply::term
+                                           : Apply::nothing);
+            if (net.absolute)
+                read_out<Leave::delta_of_absolute>(net, X, samples, valid);
             else
-                hidden<Apply::nothing>(net, X, samples);
-            read_out<Leave::delta>(net, X, samples, valid);
+                read_out<Leave::delta>(net, X, samples, valid);
             back(net, samples, noise.is_factor());
-            outer_product<true>(net.H, net.E, net.D, X, net.ld, samples, net.gradient,
-                                net.m, net.n);
+            if (net.rectified) back_through_rectifier(net, samples);
+            add_weights(net, samples);
             if (tap) leave_copy(net, noise, s, valid, *tap);
         }
         net.finish_bias();
         return true;
+    }
+
+    // dV += h d^T and dW += e x^T; both into one where the decoder is tied.
+    void add_weights(Network& net, int64_t samples) {
+        if (!net.untied) {
+            outer_product<true>(net.H, net.E, net.D, X, net.ld, samples, net.gradient,
+                                net.m, net.n);
+            return;
+        }
+        outer_product<false>(net.H, nullptr, net.D, nullptr, net.ld, samples,
+                             net.gradient + net.decoder_at(), net.m, net.n);
+        outer_product<false>(net.E, nullptr, X, nullptr, net.ld, samples, net.gradient,
+                             net.m, net.n);
     }
 
     void leave_copy(const Network& net, const NoiseSource& noise, int64_t first,

@@ -1,5 +1,6 @@
 // The model's forward and backward pass on one tile of samples, samples along the lanes:
-//   h = W x, noise on h,  y = output(W^T h + b),  d = dLoss/d(pre-activation),  e = W d.
+//   h = W x, noise on h,  y = output(V^T h + b),  d = dLoss/d(pre-activation),  e = V d,
+// where V is W, or the decoder of an untied model.
 // Tiles are [row][sample] with a row every `ld` floats; an odd number of cache lines a
 // row keeps rows out of each other's cache sets.
 
@@ -31,9 +32,10 @@ struct Network {
     int n, m;
     int64_t batch;
     bool relu;
-    int64_t count;       // parameters, W then b
+    bool untied, rectified, absolute;
+    int64_t count;       // parameters, W then b, then the decoder of an untied model
     int64_t padded;      // the same, padded to whole vectors; the padding stays 0
-    float* parameters;   // W [m][n], b [n]
+    float* parameters;   // W [m][n], b [n], decoder [m][n]
     float* gradient;     // the same layout
     float* bias_sums;    // [n][L] sums of d over samples, lane by lane
     float* residual;     // 2 I_i / (batch n)
@@ -44,13 +46,19 @@ struct Network {
 
     float* W() const { return parameters; }
     float* b() const { return parameters + (int64_t)m * n; }
+    int64_t decoder_at() const { return untied ? (int64_t)m * n + n : 0; }
+    float* decoder() const { return parameters + decoder_at(); }
 
     void prepare(const Model& model, int64_t tile_samples, Arena& arena) {
         n = model.n;
         m = model.m;
         batch = model.batch;
         relu = model.output == Output::relu;
+        untied = model.untied;
+        rectified = model.rectified;
+        absolute = model.absolute;
         count = (int64_t)m * n + n;
+        if (untied) count += (int64_t)m * n;
         padded = round_up(count, lanes);
         l1 = (float)(model.hidden_l1 / (double)batch);
         tile = tile_samples;
@@ -64,10 +72,11 @@ struct Network {
         D = arena.take<float>(n * ld);
         const bool noisy = model.noise != Noise::none;
         N = arena.take<float>(noisy ? m * ld : 0);
-        raw = arena.take<float>(model.hidden_l1 > 0 ? m * ld : 0);
+        const bool keeps_raw = model.hidden_l1 > 0 || rectified;
+        raw = arena.take<float>(keeps_raw ? m * ld : 0);
         if (!arena.base) return;
         if (!noisy) N = nullptr;
-        if (model.hidden_l1 <= 0) raw = nullptr;
+        if (!keeps_raw) raw = nullptr;
         fill(residual, 0, n + 8 * lanes);
         for (int i = 0; i < n; ++i)
             residual[i] = (float)(2.0 * model.importance[i] / ((double)batch * n));
@@ -75,6 +84,8 @@ struct Network {
         fill(gradient, 0, padded + 8 * lanes);
         for (int64_t j = 0; j < (int64_t)m * n; ++j) parameters[j] = model.W[j];
         for (int i = 0; i < n; ++i) b()[i] = model.b[i];
+        if (untied)
+            for (int64_t j = 0; j < (int64_t)m * n; ++j) decoder()[j] = model.decoder[j];
     }
 
     void clear_gradient() {
@@ -134,13 +145,44 @@ void hidden(const Network& net, const float* X, int64_t samples) {
     for_row_blocks(net.m, block);
 }
 
+// h = relu of what `hidden<Apply::nothing>` left in H, kept in `raw`, then the noise.
+inline void rectify(const Network& net, int64_t samples, Apply apply) {
+    for (int64_t k = 0; k < net.m; ++k) {
+        float *H = net.H + k * net.ld, *raw = net.raw ? net.raw + k * net.ld : nullptr;
+        const float* N = net.N + k * net.ld;
+        for (int64_t s = 0; s < samples; s += L) {
+            vf h = load(H + s);
+            h = where(h <= 0.0f, vf{}, h);
+            if (raw) store(raw + s, h);
+            if (apply == Apply::factor) h *= load(N + s);
+            if (apply == Apply::term) h += load(N + s);
+            store(H + s, h);
+        }
+    }
+}
+
+inline void hidden_layer(const Network& net, const float* X, int64_t samples,
+                         Apply apply) {
+    if (net.rectified) {
+        hidden<Apply::nothing>(net, X, samples);
+        rectify(net, samples, apply);
+    } else if (apply == Apply::factor) {
+        hidden<Apply::factor>(net, X, samples);
+    } else if (apply == Apply::term) {
+        hidden<Apply::term>(net, X, samples);
+    } else {
+        hidden<Apply::nothing>(net, X, samples);
+    }
+}
+
 // What the read-out leaves behind.
 enum class Leave {
-    delta,         // D = residual * output'(pre) * (y - x), and its sums over samples
-    delta_of_zero  // the same as if x were 0; active entries are mended afterwards
+    delta,              // D = residual * output'(pre) * (y - x), and its sums over samples
+    delta_of_absolute,  // the same with |x|
+    delta_of_zero       // as if x were 0; active entries are mended afterwards
 };
 
-// y = output(W^T h + b) and what follows from it. With `Tail`, samples from `valid` on are
+// y = output(V^T h + b) and what follows from it. With `Tail`, samples from `valid` on are
 // padding and count for nothing.
 template <Leave leave, bool Relu, bool Tail>
 struct ReadOutBlock {
@@ -154,10 +196,10 @@ struct ReadOutBlock {
         const int64_t ld = net.ld;
         const int32_t left = (int32_t)(valid - s);
         const float *b = net.b() + i, *residual = net.residual + i;
-        const float* x = leave == Leave::delta ? X + i * ld + s : nullptr;
+        const float* x = leave == Leave::delta_of_zero ? nullptr : X + i * ld + s;
         float *D = net.D + i * ld + s, *sums = net.bias_sums + i * L;
         product_tile<R, C>(
-            net.W() + i, 1, net.n, net.H + s, ld, net.m,
+            net.decoder() + i, 1, net.n, net.H + s, ld, net.m,
             [&](int r) { return splat(b[r]); },
             [&](vf(&acc)[R][C]) {
                 TEGUM_UNROLL
@@ -170,6 +212,8 @@ struct ReadOutBlock {
                         vf d = pre;
                         if constexpr (leave == Leave::delta)
                             d = pre - load(x + r * ld + c * L);
+                        if constexpr (leave == Leave::delta_of_absolute)
+                            d = pre - magnitude(load(x + r * ld + c * L));
                         d *= factor;
                         // A comparison that NaN passes, so that divergence is seen.
                         if constexpr (Relu) d = where(pre <= 0.0f, vf{}, d);
@@ -208,7 +252,7 @@ void read_out(const Network& net, const float* X, int64_t samples, int64_t valid
         read_out_with<leave, false>(net, X, samples, valid);
 }
 
-// e = W d, times the noise factor, plus the gradient of the hidden L1.
+// e = V d, times the noise factor, plus the gradient of the hidden L1.
 template <bool Factor>
 struct BackBlock {
     const Network& net;
@@ -222,7 +266,7 @@ struct BackBlock {
         float* E = net.E + k * ld + s;
         if (raw) raw += k * ld + s;
         product_tile<R, C>(
-            net.W() + k * net.n, net.n, 1, net.D + s, ld, net.n,
+            net.decoder() + k * net.n, net.n, 1, net.D + s, ld, net.n,
             [](int) { return vf{}; },
             [&](vf(&acc)[R][C]) {
                 TEGUM_UNROLL
@@ -255,5 +299,14 @@ void back(const Network& net, int64_t samples, bool factor) {
     } else {
         const BackBlock<false> block{net, samples};
         for_row_blocks(net.m, block);
+    }
+}
+
+// e where the hidden layer is active, else 0.
+inline void back_through_rectifier(const Network& net, int64_t samples) {
+    for (int64_t k = 0; k < net.m; ++k) {
+        float *E = net.E + k * net.ld, *raw = net.raw + k * net.ld;
+        for (int64_t s = 0; s < samples; s += L)
+            store(E + s, where(load(raw + s) <= 0.0f, vf{}, load(E + s)));
     }
 }

@@ -6,6 +6,7 @@ struct OptimiserState {
     float *first, *second;  // moments; `first` is SGD's buffer
     int64_t padded;
     int64_t n, m;
+    bool untied;
     const float* rotation;  // [m][m], or none
     float *plain, *turned;  // a gradient, then a step, in W's coordinates and in QW's
     double beta1, beta2, power1 = 1, power2 = 1;
@@ -18,6 +19,7 @@ struct OptimiserState {
         second = arena.take<float>(kind == Optimiser::sgd ? 0 : padded);
         n = model.n;
         m = model.m;
+        untied = model.untied;
         rotation = kind == Optimiser::sgd ? nullptr : model.rotation;
         plain = arena.take<float>(rotation ? padded : 0);
         turned = arena.take<float>(rotation ? padded : 0);
@@ -79,10 +81,16 @@ struct OptimiserState {
         return sum_lanes(check) == 0.0f;
     }
 
-    // to = Q from, or Q^T from, on the weights; what stands behind them stays.
+    // to = Q from, or Q^T from, on the weights; the bias stays.
     template <bool Back>
     void turn(const float* from, float* to) const {
         for (int64_t j = m * n; j < padded; ++j) to[j] = from[j];
+        turn_matrix<Back>(from, to);
+        if (untied) turn_matrix<Back>(from + (m * n + n), to + (m * n + n));
+    }
+
+    template <bool Back>
+    void turn_matrix(const float* from, float* to) const {
         for (int64_t k = 0; k < m; ++k) {
             float* row = to + k * n;
             fill(row, 0, n);

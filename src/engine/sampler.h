@@ -1,5 +1,6 @@
-// The one sampler: x_i = 0 with probability 1 - q_i, else uniform on [0, 1). What it
-// draws is a function of (n, q, batch, key) alone, never of the kernel that it feeds.
+// The one sampler: x_i = 0 with probability 1 - q_i, else uniform on [0, 1) or [-1, 1).
+// What it draws is a function of (n, q, law of values and of activity, batch, key) alone,
+// never of the kernel that it feeds.
 
 // The active entries of a block of samples, in order of sample, then feature.
 struct Events {
@@ -35,6 +36,11 @@ struct Sampler {
     bool by_event;  // else one word for every entry
     bool thin;      // the probabilities differ
     bool certain;   // all are 1
+    bool two_sided;
+    Activity activity;
+    int group;
+    uint32_t share;  // of 2^32, that falls to each group or to each feature of one
+    float active;
     float inverse_log;
     float inverse_n;
     int64_t block_samples;
@@ -49,7 +55,12 @@ struct Sampler {
         n = model.n;
         batch = samples;
         const double q = largest_probability(model);
-        by_event = q <= event_limit;
+        by_event = drawn_by_event(model);
+        two_sided = model.two_sided;
+        activity = model.activity;
+        group = model.group;
+        share = share_of_words(q, activity == Activity::anticorrelated ? group : 1);
+        active = (float)model.active;
         block_samples = smaller(samples, larger(1, block_entries / n));
         inverse_n = 1.0f / (float)n;
         inverse_log = (float)(1.0 / __builtin_log1p(-q));
@@ -124,6 +135,9 @@ struct Sampler {
             behind += events.sample[e] >= events.samples;
         events.count = count - behind;
         if (thin) keep_accepted();
+        if (two_sided)
+            for (int64_t e = 0; e < events.count; ++e)
+                events.x[e] = 2.0f * events.x[e] - 1.0f;
         events.occupied = events.count ? events.slot[events.count - 1] + 1 : 0;
     }
 
@@ -147,7 +161,7 @@ struct Sampler {
     }
 
     // Every entry of `samples` (a multiple of 64) samples into x[i * ld + s].
-    template <bool Certain>
+    template <bool Certain, bool TwoSided>
     void draw_entries(float* x, int64_t ld, int64_t samples) {
         Random r = random;
         const float* factors = scale;
@@ -161,12 +175,82 @@ struct Sampler {
                     TEGUM_UNROLL
                     for (int v = 0; v < NV; ++v) {
                         vf u = to_float((vi)(r.next(v) >> 8)) * factor;
-                        if constexpr (!Certain) u = where(u < 1.0f, u, vf{});
+                        if constexpr (TwoSided) {
+                            const vf value = 2.0f * u - 1.0f;
+                            u = Certain ? value : where(u < 1.0f, value, vf{});
+                        } else if constexpr (!Certain) {
+                            u = where(u < 1.0f, u, vf{});
+                        }
                         store(row + c * lanes + v * L, u);
                     }
                 }
             }
         random = r;
+    }
+
+    // How many words of 2^32 make up the probability, for each of `parts` that share them.
+    static uint32_t share_of_words(double probability, int parts) {
+        const double words = probability * 0x1p32 + 0.5, most = 0x1p32 / parts;
+        if (words < most) return (uint32_t)words;
+        return most < 0x1p32 ? (uint32_t)most : ~0u;
+    }
+
+    template <bool TwoSided>
+    TEGUM_INLINE vf value_of(vu word) const {
+        const vf u = to_float((vi)(word >> 8)) * 0x1p-24f;
+        return TwoSided ? 2.0f * u - 1.0f : u;
+    }
+
+    // The same where features are not independent, one sample a lane.
+    template <bool TwoSided>
+    void draw_together(float* x, int64_t ld, int64_t samples) {
+        Random r = random;
+        for (int64_t s = 0; s < samples; s += lanes)
+            for (int v = 0; v < NV; ++v) {
+                float* column = x + s + v * L;
+                if (activity == Activity::correlated)
+                    draw_whole_groups<TwoSided>(r, v, column, ld);
+                else if (activity == Activity::anticorrelated)
+                    draw_one_of_groups<TwoSided>(r, v, column, ld);
+                else
+                    draw_exactly<TwoSided>(r, v, column, ld);
+            }
+        random = r;
+    }
+
+    // A word for each group, active as a whole below `share`, and one for each value.
+    template <bool TwoSided>
+    TEGUM_INLINE void draw_whole_groups(Random& r, int v, float* x, int64_t ld) const {
+        for (int i = 0; i < n; i += group) {
+            const vi on = (vi)(r.next(v) <= splat(share - (share != ~0u)));
+            for (int j = i; j < i + group; ++j)
+                store(x + j * ld, where(on, value_of<TwoSided>(r.next(v)), vf{}));
+        }
+    }
+
+    // A word for each group, whose features take `share` words each, and one for the
+    // value: at most one of them is active.
+    template <bool TwoSided>
+    TEGUM_INLINE void draw_one_of_groups(Random& r, int v, float* x, int64_t ld) const {
+        for (int i = 0; i < n; i += group) {
+            vu word = r.next(v);
+            const vf value = value_of<TwoSided>(r.next(v));
+            for (int j = i; j < i + group; ++j, word -= splat(share))
+                store(x + j * ld, where((vi)(word < splat(share)), value, vf{}));
+        }
+    }
+
+    // Each feature in turn, with probability (active still to come) / (features still to
+    // come): every set of so many features is equally likely (Fan, Muller and Rezucha
+    // 1962).
+    template <bool TwoSided>
+    TEGUM_INLINE void draw_exactly(Random& r, int v, float* x, int64_t ld) const {
+        vf wanted = splat(active);
+        for (int i = 0; i < n; ++i) {
+            const vi on = value_of<false>(r.next(v)) * (float)(n - i) < wanted;
+            wanted -= where(on, splat(1.0f), vf{});
+            store(x + i * ld, where(on, value_of<TwoSided>(r.next(v)), vf{}));
+        }
     }
 };
 
@@ -181,13 +265,23 @@ struct DenseTiles {
         cursor = 0;
     }
 
+    template <bool TwoSided>
+    void draw(float* x, int64_t ld, int64_t samples) {
+        if (sampler.activity != Activity::independent)
+            sampler.draw_together<TwoSided>(x, ld, samples);
+        else if (sampler.certain)
+            sampler.draw_entries<true, TwoSided>(x, ld, samples);
+        else
+            sampler.draw_entries<false, TwoSided>(x, ld, samples);
+    }
+
     void fill_tile(float* x, int64_t ld, int64_t first, int64_t count, int64_t padded) {
         const int n = sampler.n;
         if (!sampler.by_event) {
-            if (sampler.certain)
-                sampler.draw_entries<true>(x, ld, padded);
+            if (sampler.two_sided)
+                draw<true>(x, ld, padded);
             else
-                sampler.draw_entries<false>(x, ld, padded);
+                draw<false>(x, ld, padded);
             if (count < padded)
                 for (int i = 0; i < n; ++i) fill(x + i * ld + count, 0.0f, padded - count);
             return;

@@ -55,11 +55,14 @@ TEGUM_INLINE V every_lane(T x) {
 }
 TEGUM_INLINE vf splat(float x) { return every_lane<vf>(x); }
 TEGUM_INLINE vi splat(int32_t x) { return every_lane<vi>(x); }
+TEGUM_INLINE vu splat(uint32_t x) { return every_lane<vu>(x); }
 TEGUM_INLINE vf where(vi mask, vf yes, vf no) { return mask ? yes : no; }
 TEGUM_INLINE vf as_float(vi v) { return (vf)v; }
 TEGUM_INLINE vi as_int(vf v) { return (vi)v; }
 TEGUM_INLINE vf to_float(vi v) { return __builtin_convertvector(v, vf); }
 TEGUM_INLINE vi to_int(vf v) { return __builtin_convertvector(v, vi); }
+
+TEGUM_INLINE vf magnitude(vf v) { return as_float(as_int(v) & 0x7fffffff); }
 
 // `value` where the mask is all ones, 0 where it is 0, without a branch.
 TEGUM_INLINE float when(uint32_t mask, float value) {

@@ -36,6 +36,12 @@ struct Trainer {
     }
 
     bool step(const Control& control, const Tap* tap) {
+        if (!run_kernel(control, tap)) return false;
+        if (!model.biased) fill(net.gradient + (int64_t)net.m * net.n, 0, net.n);
+        return true;
+    }
+
+    bool run_kernel(const Control& control, const Tap* tap) {
         switch (model.kernel) {
             case Kernel::compact:
                 return compact.step(net, sampler, noise, model, control, tap);
@@ -44,10 +50,13 @@ struct Trainer {
         }
     }
 
-    void copy_out(float* W, float* b) const {
+    // Parameters, or anything of their layout, such as a gradient.
+    void copy_out(const float* from, float* W, float* b, float* decoder) const {
         const int64_t weights = (int64_t)model.m * model.n;
-        for (int64_t j = 0; j < weights; ++j) W[j] = net.parameters[j];
-        for (int i = 0; i < model.n; ++i) b[i] = net.parameters[weights + i];
+        for (int64_t j = 0; j < weights; ++j) W[j] = from[j];
+        for (int i = 0; i < model.n; ++i) b[i] = from[weights + i];
+        if (!net.untied) return;
+        for (int64_t j = 0; j < weights; ++j) decoder[j] = from[net.decoder_at() + j];
     }
 
     void train(const Control& control) {
@@ -58,8 +67,10 @@ struct Trainer {
                 model.loss[losses++] = evaluation.clean_loss(net, model);
             if (checkpoints < model.checkpoint_count &&
                 model.checkpoint_steps[checkpoints] == t) {
-                copy_out(model.W_history + checkpoints * weights,
-                         model.b_history + checkpoints * model.n);
+                const int64_t at = checkpoints * weights;
+                copy_out(net.parameters, model.W_history + at,
+                         model.b_history + checkpoints * model.n,
+                         net.untied ? model.decoder_history + at : nullptr);
                 ++checkpoints;
             }
             if (t == model.steps) break;
@@ -73,7 +84,7 @@ struct Trainer {
                 break;
             }
         }
-        copy_out(model.W, model.b);
+        copy_out(net.parameters, model.W, model.b, model.decoder);
         __atomic_store_n(&model.finished, 1, __ATOMIC_RELEASE);
     }
 };

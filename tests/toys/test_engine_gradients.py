@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from engine_rows import row_of
+from variants import COMBINATIONS, VARIANTS
 
 from tegum.arrays import stream
 from tegum.toys import engine, reference
@@ -31,26 +32,35 @@ def weights_of(row, *, scale=0.5):
     draw = stream(row["seed"], f"weights {n} {m}")
     W = (scale * draw.standard_normal((m, n))).astype(np.float32)
     b = (scale * draw.standard_normal(n)).astype(np.float32)
-    return W, b
+    if row["decoder"] == "tied":
+        return Parameters(W, b)
+    return Parameters(W, b, (scale * draw.standard_normal((m, n))).astype(np.float32))
+
+
+def arrays_of(parameters):
+    return [
+        a for a in (parameters.W, parameters.b, parameters.W_decoder) if a is not None
+    ]
 
 
 def worst_error(row, *, kernel, instruction_set, step=1):
     """max|difference| / max|gradient|, the engine against the reference."""
-    W, b = weights_of(row)
-    dW, db = engine.gradients(
-        row, W, b, step=step, kernel_name=kernel, instruction_set=instruction_set
+    weights = weights_of(row)
+    found = engine.gradients(
+        row, weights, step=step, kernel_name=kernel, instruction_set=instruction_set
     )
     seen = engine.replay(
         row, first=step, count=1, kernel_name=kernel, instruction_set=instruction_set
     )
     exact = reference.gradients(
         row,
-        Parameters(W.astype(np.float64), b.astype(np.float64)),
+        Parameters(*[a.astype(np.float64) for a in arrays_of(weights)]),
         inputs=seen.x[0].astype(np.float64),
         noise=None if row["noise"] == "none" else seen.noise[0].astype(np.float64),
     )
-    difference = max(np.abs(dW - exact.W).max(), np.abs(db - exact.b).max())
-    largest = max(np.abs(exact.W).max(), np.abs(exact.b).max())
+    pairs = list(zip(arrays_of(found), arrays_of(exact), strict=True))
+    difference = max(np.abs(mine - theirs).max() for mine, theirs in pairs)
+    largest = max(np.abs(theirs).max() for _, theirs in pairs)
     return difference / largest if largest else difference
 
 
@@ -166,9 +176,55 @@ def test_kernels_see_the_same_inputs():
 def test_a_kernel_that_can_not_serve_the_row_is_refused():
     dense = row_of(n_features=5, n_hidden=2, feature_probability=0.9)
     with pytest.raises(ValueError, match="sparse inputs"):
-        engine.gradients(dense, *weights_of(dense), kernel_name="compact")
+        engine.gradients(dense, weights_of(dense), kernel_name="compact")
     noisy = row_of(
         n_features=5, n_hidden=2, feature_probability=0.1, noise="dropout", rate=0.1
     )
     with pytest.raises(ValueError, match="without noise"):
-        engine.gradients(noisy, *weights_of(noisy), kernel_name="gram")
+        engine.gradients(noisy, weights_of(noisy), kernel_name="gram")
+    free = row_of(n_features=5, n_hidden=2, feature_probability=0.1, decoder="untied")
+    with pytest.raises(ValueError, match="tied linear models"):
+        engine.gradients(free, weights_of(free), kernel_name="compact")
+
+
+@pytest.mark.parametrize("instruction_set", engine.available_instruction_sets())
+@pytest.mark.parametrize("name", [*VARIANTS, *COMBINATIONS])
+def test_every_variant(instruction_set, name):
+    factors = (VARIANTS | COMBINATIONS)[name]
+    for n, m in ((2, 1), (6, 3), (20, 5), (34, 17)):
+        for noise in NOISES:
+            row = row_of(
+                **{"feature_probability": 0.5, "batch_size": 333}
+                | {"importance_decay": 0.9, "noise": noise, "hidden_l1": 0.01}
+                | NOISES[noise]
+                | factors
+                | {"n_features": n, "n_hidden": m}
+            )
+            error = worst_error(row, kernel="dense", instruction_set=instruction_set)
+            assert error <= LIMIT, (n, m, noise)
+
+
+@pytest.mark.parametrize("kernel", EVERY_KERNEL)
+@pytest.mark.parametrize(
+    "factors",
+    [{"feature_values": "signed_uniform"}, {"bias": "none"}],
+    ids=["signed", "no bias"],
+)
+@pytest.mark.parametrize("probability", [0.15, (0.2, 0.1, 0.05, 0.02, 0.01, 0.001)])
+def test_signed_values_and_no_bias_in_every_kernel(kernel, factors, probability):
+    noise = "none" if kernel == "gram" else "dropout"
+    row = row_of(
+        n_features=6,
+        n_hidden=3,
+        feature_probability=probability,
+        noise=noise,
+        batch_size=2000,
+        **NOISES[noise],
+        **factors,
+    )
+    assert worst_error(row, kernel=kernel, instruction_set="") <= LIMIT
+
+
+def test_a_bias_that_is_not_learned_has_no_gradient():
+    row = row_of(n_features=5, n_hidden=2, feature_probability=0.5, bias="none")
+    assert (engine.gradients(row, weights_of(row)).b == 0.0).all()

@@ -1,13 +1,24 @@
 """Whole runs, replayed in float64 on the engine's own minibatches and masks."""
 
+import jaxtyping
 import numpy as np
 import pytest
-from engine_rows import row_of, train
+from engine_rows import row_of, rows_of, train
+from variants import COMBINATIONS, VARIANTS
 
 from tegum.toys import engine, reference
-from tegum.toys.model import initial_weights, loss_steps
+from tegum.toys.model import Parameters, initial_weights, loss_steps
 
 LIMIT = 1e-5
+FLIPPED = 5e-3
+
+
+@pytest.fixture(autouse=True)
+def _unchecked_shapes():
+    """Shapes are checked in the tests beside; here they would take most of the time."""
+    jaxtyping.config.update("jaxtyping_disable", True)
+    yield
+    jaxtyping.config.update("jaxtyping_disable", False)
 
 
 def replayed(row, *, chunk=250):
@@ -34,7 +45,12 @@ def drift(row):
     assert ours.status == theirs.status == "trained"
     moved = np.abs(theirs.arrays["W"] - initial_weights(row)).max()
     assert np.allclose(ours.arrays["loss"], theirs.arrays["loss"], rtol=1e-4, atol=1e-7)
-    return np.abs(ours.arrays["W"] - theirs.arrays["W"]).max(), moved
+    assert set(ours.arrays) == set(theirs.arrays)
+    weights = [name for name in ("W", "b", "W_decoder") if name in ours.arrays]
+    differences = [
+        np.abs(ours.arrays[name] - theirs.arrays[name]).max() for name in weights
+    ]
+    return max(differences), moved
 
 
 @pytest.mark.parametrize("size", [(5, 2), (20, 5)], ids=str)
@@ -86,11 +102,56 @@ def test_every_optimiser_schedule_and_noise(factors):
     assert moved > 0.02
 
 
+def fitting(factors):
+    """The variant with groups that divide 5 and 20 features."""
+    if "group_size" in factors:
+        return factors | {"group_size": 5, "feature_probability": 0.15}
+    if factors.get("activity") == "exactly_k":
+        return factors | {"feature_probability": 0.4}
+    return factors
+
+
+@pytest.mark.parametrize("size", [(5, 2), (20, 5)], ids=str)
+@pytest.mark.parametrize(
+    ("name", "noise"),
+    [
+        *[(name, "none") for name in (*VARIANTS, *COMBINATIONS)],
+        ("everything", "dropout"),
+        ("everything", "gaussian_additive_matched"),
+        ("everything", "rotated"),
+        *[
+            pytest.param(name, noise, marks=pytest.mark.slow)
+            for name in COMBINATIONS
+            for noise in ("dropout", "gaussian_additive_matched", "rotated")
+            if name != "everything"
+        ],
+    ],
+)
+def test_a_thousand_steps_of_every_variant(size, name, noise):
+    # A ReLU whose argument is 0 up to rounding may fall to the other side, which moves
+    # weights by some 1e-4, and two rectified layers have many chances: the middle of
+    # three seeds has none here.
+    extra = {"none": {}, "rotated": {"optimiser_basis": "rotated"}}.get(
+        noise, {"noise": noise, "rate": 0.3}
+    )
+    n, m = size
+    rows = rows_of(
+        **{"feature_probability": 0.3, "batch_size": 32, "steps": 1000, "seeds": 3}
+        | {"n_features": n, "n_hidden": m}
+        | fitting((VARIANTS | COMBINATIONS)[name])
+        | extra
+    )
+    differences, moves = zip(*[drift(row) for row in rows], strict=True)
+    assert sorted(differences)[1] <= LIMIT
+    assert max(differences) <= FLIPPED
+    assert min(moves) > 0.1
+
+
 def test_the_clean_loss_is_recorded_along_the_schedule():
     row = row_of(n_features=5, n_hidden=2, feature_probability=0.2, steps=200)
     (artifact,) = train([row])
     assert np.array_equal(artifact.arrays["loss_step"], loss_steps(200))
-    last = engine.clean_loss(row, artifact.arrays["W"], artifact.arrays["b"])
+    last = engine.clean_loss(row, Parameters.of(artifact))
     assert artifact.arrays["loss"][-1] == last
     assert artifact.arrays["loss"][-1] < artifact.arrays["loss"][0]
 
@@ -108,9 +169,29 @@ def test_weights_are_kept_along_the_way():
     history = artifact.arrays["W_history"]
     assert np.array_equal(history[-1], artifact.arrays["W"])
     assert np.array_equal(artifact.arrays["b_history"][-1], artifact.arrays["b"])
+    assert "W_decoder_history" not in artifact.arrays
     (shorter,) = train([{**row, "steps": 20, "weight_checkpoints": 0}])
     assert np.array_equal(history[0], shorter.arrays["W"])
     assert "W_history" not in shorter.arrays
+
+
+def test_weights_of_an_untied_decoder_are_kept_along_the_way():
+    row = row_of(
+        n_features=5,
+        n_hidden=2,
+        feature_probability=0.2,
+        decoder="untied",
+        steps=60,
+        weight_checkpoints=3,
+    )
+    (artifact,) = train([row])
+    history = artifact.arrays["W_decoder_history"]
+    assert history.shape == (3, 2, 5)
+    assert np.array_equal(history[-1], artifact.arrays["W_decoder"])
+    assert not np.array_equal(artifact.arrays["W_decoder"], artifact.arrays["W"])
+    (shorter,) = train([{**row, "steps": 20, "weight_checkpoints": 0}])
+    assert np.array_equal(history[0], shorter.arrays["W_decoder"])
+    assert "W_decoder_history" not in shorter.arrays
 
 
 @pytest.mark.parametrize("instruction_set", engine.available_instruction_sets())

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from engine_rows import bits, row_of, rows_of, train
+from variants import COMBINATIONS, VARIANTS
 
 from tegum.arrays import stream
 from tegum.toys import engine
@@ -29,6 +30,22 @@ MIXTURE = [
         seed=1,
     ),
     row_of(n_features=40, n_hidden=20, feature_probability=0.05, batch_size=700),
+    *[
+        row_of(
+            **{"n_features": 8, "n_hidden": 3, "feature_probability": 0.3}
+            | {"noise": "dropout", "rate": 0.2, "weight_checkpoints": 2, "seed": 4}
+            | factors
+        )
+        for factors in (VARIANTS | COMBINATIONS).values()
+    ],
+    *rows_of(
+        n_features=8,
+        n_hidden=3,
+        feature_probability=0.3,
+        optimiser_basis="rotated",
+        decoder=["tied", "untied"],
+        initial_law="uniform",
+    ),
 ]
 
 
@@ -79,6 +96,49 @@ def test_rows_of_a_seed_share_every_input(probability):
     assert len(inputs) == 1
     other = row_of(n_hidden=2, **shared | {"seed": 6})
     assert engine.replay(other, first=2, count=3).x.tobytes() not in inputs
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        {"feature_values": "signed_uniform", "feature_probability": 0.1},
+        {"feature_values": "signed_uniform", "feature_probability": 0.5},
+        {"activity": "correlated", "group_size": 3, "feature_probability": 0.1},
+        {"activity": "anticorrelated", "group_size": 3, "feature_probability": 0.3},
+        {"activity": "exactly_k", "feature_probability": 0.25},
+    ],
+    ids=str,
+)
+def test_inputs_follow_from_the_data_columns_alone(data):
+    # Widths change how many samples a tile has; none of this may move an input.
+    shared = {"n_features": 12, "batch_size": 700, "seed": 5} | data
+    rows = [
+        *rows_of(n_hidden=[2, 900], noise="dropout", rate=[0.0, 0.7], **shared),
+        *rows_of(n_hidden=3, noise="gaussian_additive_matched", rate=0.2, **shared),
+        *rows_of(n_hidden=3, decoder="untied", hidden_activation="relu", **shared),
+        *rows_of(n_hidden=3, bias="none", optimiser_basis="rotated", **shared),
+        *rows_of(n_hidden=3, initial_law="uniform", initial_std=1.0, **shared),
+    ]
+    inputs = {engine.replay(row, first=2, count=2).x.tobytes() for row in rows}
+    assert len(inputs) == 1
+    plain = row_of(
+        n_hidden=2, **shared | {"feature_values": "uniform", "activity": "independent",
+        "group_size": 1},
+    )  # fmt: skip
+    assert engine.replay(plain, first=2, count=2).x.tobytes() not in inputs
+
+
+@pytest.mark.parametrize("instruction_set", engine.available_instruction_sets())
+def test_every_instruction_set_draws_the_same_inputs(instruction_set):
+    for factors in (VARIANTS | COMBINATIONS).values():
+        row = row_of(
+            **{"n_features": 10, "n_hidden": 2, "feature_probability": 0.1} | factors
+        )
+        best, other = (
+            engine.replay(row, first=1, count=2, instruction_set=name).x
+            for name in ("", instruction_set)
+        )
+        assert (best == other).all()
 
 
 @pytest.mark.parametrize("probability", [1.0, 0.1, 0.01])

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from variants import COMBINATIONS, VARIANTS
 
 from tegum.arrays import Artifact
 from tegum.claims import Claim, Part, below, paired_ratio
@@ -16,6 +17,7 @@ from tegum.measures.geometry import GEOMETRY
 from tegum.store import Store
 from tegum.study import Study
 from tegum.toys import model, reference
+from tegum.toys.factors import NEUTRAL
 from tegum.toys.interchange import HOOK_NAMES, _oriented, from_weights, to_torch
 from tegum.toys.reference import Parameters
 from tegum.toys.torch_module import module_class
@@ -161,6 +163,13 @@ BAD_WEIGHTS = [
     ((W,), {"rates": 0.5}, "did you mean"),
     ((np.stack([W, W]),), {"rate": [0.0]}, "`rate` has 1 values for 2 models"),
     ((np.stack([W, W]),), {"seed": 0}, "are equal"),
+    ((W,), {"W_decoder": W[:, :2]}, "`W_decoder` has the shape (1, 2, 2)"),
+    ((W,), {"W_decoder": W.T}, "`W_decoder` has the shape (1, 3, 2)"),
+    ((W,), {"W_decoder": W * np.nan}, "`W_decoder` is nan"),
+    ((W,), {"W_decoder": W, "decoder": "tied"}, "a tied model has none"),
+    ((W,), {"decoder": "untied"}, "`W_decoder` is not given"),
+    ((W, B), {"bias": "none"}, "`bias` is 'none' and `b` is not 0"),
+    ((W,), {"target": "absolute"}, "use feature_values='signed_uniform'"),
 ]
 
 
@@ -168,6 +177,22 @@ BAD_WEIGHTS = [
 def test_bad_weights_are_explained(arrays, changes, text):
     with pytest.raises(ValueError, match=re.escape(text)):
         from_weights(*arrays, **(HERE | changes))
+
+
+def test_an_untied_decoder_comes_in_and_is_part_of_the_key():
+    V = W[::-1].copy()
+    tied = from_weights(W, B, **HERE)
+    untied = from_weights(W, B, W_decoder=V, **HERE)
+    (row,), (artifact,) = untied.design.rows, artifacts(untied)
+    assert row["decoder"] == "untied"
+    assert (artifact.arrays["W_decoder"] == V).all()
+    other = from_weights(W, B, W_decoder=2 * V, **HERE)
+    digests = [brought.input_digests["weights"] for brought in (tied, untied, other)]
+    assert len(set(digests)) == 3
+    turned = from_weights(
+        W.T, B, W_decoder=V.T, **HERE | {"orientation": "feature_hidden"}
+    )
+    assert turned.input_digests == untied.input_digests
 
 
 def test_rows_that_no_weights_were_brought_in_for_are_refused():
@@ -240,7 +265,7 @@ NOISES = {
 @pytest.mark.parametrize("output", model.OUTPUTS)
 @pytest.mark.parametrize("noise", model.NOISES)
 def test_the_module_computes_what_the_reference_does(noise, output):
-    row = {"noise": noise, "output": output, **NOISES[noise]}
+    row = NEUTRAL | {"noise": noise, "output": output, **NOISES[noise]}
     module = to_torch(W, B, row=row)
     inputs = np.random.default_rng(0).random((50, 3))
     layers = reference.forward(row, Parameters(W, B), inputs=inputs)
@@ -256,6 +281,55 @@ def test_the_module_computes_what_the_reference_does(noise, output):
     for name, activation in expected.items():
         np.testing.assert_allclose(cache[name].numpy(), activation, rtol=1e-13)
     np.testing.assert_allclose(result.detach().numpy(), layers.output, rtol=1e-13)
+
+
+@pytest.mark.parametrize("name", [*VARIANTS, *COMBINATIONS])
+def test_the_module_and_its_gradient_are_those_of_every_variant(name):
+    row = complete(
+        grid(
+            **{"n_features": 6, "n_hidden": 3, "feature_probability": 0.5, "seed": 0}
+            | (VARIANTS | COMBINATIONS)[name]
+        ),
+        model.FACTORS,
+    )[0]
+    generator = np.random.default_rng(0)
+    weights = Parameters(
+        W=generator.normal(size=(3, 6)),
+        b=generator.normal(size=6) * (row["bias"] == "learned"),
+        W_decoder=(
+            generator.normal(size=(3, 6)) if row["decoder"] == "untied" else None
+        ),
+    )
+    inputs = reference.sample_inputs(row, generator, count=50)
+    layers = reference.forward(row, weights, inputs=inputs)
+    module = to_torch(weights.W, weights.b, W_decoder=weights.W_decoder, row=row)
+    output, cache = module.run_with_cache(torch.tensor(inputs))
+    close = {"rtol": 1e-12, "atol": 1e-14}
+    np.testing.assert_allclose(cache["hook_hidden"].numpy(), layers.hidden, **close)
+    np.testing.assert_allclose(output.detach().numpy(), layers.output, **close)
+    goal = torch.tensor(reference.target(row, inputs))
+    ((goal - module(torch.tensor(inputs))) ** 2).mean().backward()
+    gradient = reference.gradients(row, weights, inputs=inputs)
+    found = dict(module.named_parameters())
+    assert ("W_decoder" in found) == (row["decoder"] == "untied")
+    for parameter, tensor in found.items():
+        if parameter == "b" and row["bias"] == "none":
+            assert tensor.grad is None
+            continue
+        np.testing.assert_allclose(
+            tensor.grad.numpy(), getattr(gradient, parameter), **close
+        )
+
+
+def test_an_untied_stack_runs_as_its_models_do_alone():
+    generator = np.random.default_rng(0)
+    stack, decoders = generator.normal(size=(2, 4, 2, 3))
+    biases = generator.normal(size=(4, 3))
+    row, inputs = {"decoder": "untied"}, torch.rand(4, 10, 3, dtype=torch.float64)
+    both = to_torch(stack, biases, W_decoder=decoders, row=row)(inputs)
+    for i in range(4):
+        alone = to_torch(stack[i], biases[i], W_decoder=decoders[i], row=row)
+        torch.testing.assert_close(both[i], alone(inputs[i]))
 
 
 @pytest.mark.parametrize("noise", [n for n in model.NOISES if n != "none"])
@@ -381,6 +455,9 @@ def test_low_precision_tensors_are_brought_in():
         ((W,), {"noise": "dropout", "rate": 1.0}, "`rate` is 1.0"),
         ((W,), {"output": "gelu"}, "`output` is 'gelu'"),
         ((Artifact({"W": W, "b": B}), B), {}, "leave `b` out"),
+        ((W, B), {"decoder": "untied"}, "`W_decoder` is not given"),
+        ((W, B), {"bias": "none"}, "`b` is not 0"),
+        ((Artifact({"W": W, "b": B, "W_decoder": W}),), {}, "a tied model has none"),
     ],
     ids=str,
 )

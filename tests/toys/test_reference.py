@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from tegum.arrays import stream
 from tegum.design import complete, grid
 from tegum.toys import model, reference
+from tegum.toys.factors import BIASES, DECODERS, HIDDEN_ACTIVATIONS
 from tegum.toys.reference import Parameters
 
 NOISE_SETTINGS = {
@@ -19,11 +20,26 @@ NOISE_SETTINGS = {
     "gaussian_additive": {"noise_std": 0.2},
     "gaussian_additive_matched": {"rate": 0.3},
 }
+ABSOLUTE = {"target": "absolute", "feature_values": "signed_uniform"}
 VARIANTS = [
-    {"noise": noise, "output": output, "hidden_l1": hidden_l1, **settings}
-    for noise, settings in NOISE_SETTINGS.items()
-    for output in model.OUTPUTS
-    for hidden_l1 in (0.0, 0.03)
+    *[
+        {"noise": noise, "output": output, "hidden_l1": hidden_l1, **settings}
+        for noise, settings in NOISE_SETTINGS.items()
+        for output in model.OUTPUTS
+        for hidden_l1 in (0.0, 0.03)
+    ],
+    *[
+        {"decoder": decoder, "hidden_activation": activation, "bias": bias, **values}
+        for decoder in DECODERS
+        for activation in HIDDEN_ACTIVATIONS
+        for bias in BIASES
+        for values in ({}, ABSOLUTE)
+    ],
+    *[
+        {"decoder": "untied", "hidden_activation": "relu", "hidden_l1": 0.03}
+        | {"noise": noise, **ABSOLUTE, **settings}
+        for noise, settings in NOISE_SETTINGS.items()
+    ],
 ]
 
 
@@ -50,17 +66,22 @@ def a_step(row, seed=1):
     parameters = Parameters(
         generator.normal(size=(m, n)) * 0.6, generator.normal(size=n) * 0.2
     )
+    if row["decoder"] == "untied":
+        V = generator.normal(size=(m, n)) * 0.6
+        parameters = Parameters(parameters.W, parameters.b, V)
     count = row["batch_size"]
     inputs = reference.sample_inputs(row, generator, count=count)
     noise = reference.sample_noise(row, generator, count=count)
     return parameters, inputs, noise
 
 
-def torch_loss(row, W, b, inputs, noise):
+def torch_loss(row, W, b, inputs, noise, V=None):
     """The loss written a second time, in PyTorch, without the reference."""
     torch = pytest.importorskip("torch")
     x = torch.tensor(inputs)
     hidden = torch.einsum("bi,ki->bk", x, W)
+    if row["hidden_activation"] == "relu":
+        hidden = torch.relu(hidden)
     noised = hidden
     if noise is not None:
         z = torch.tensor(noise)
@@ -73,12 +94,13 @@ def torch_loss(row, W, b, inputs, noise):
                 hidden + z * torch.sqrt(variance * hidden.detach().square().mean())
             ),
         }[row["noise"]]()
-    y = torch.einsum("bk,ki->bi", noised, W) + b
+    y = torch.einsum("bk,ki->bi", noised, W if V is None else V) + b
     if row["output"] == "relu":
         y = torch.relu(y)
     weights = torch.tensor(model.importances(row))
     penalty = hidden.abs().sum(1).mean()
-    return (weights * (x - y) ** 2).mean() + row["hidden_l1"] * penalty
+    goal = x.abs() if row["target"] == "absolute" else x
+    return (weights * (goal - y) ** 2).mean() + row["hidden_l1"] * penalty
 
 
 @pytest.mark.parametrize("variant", VARIANTS, ids=str)
@@ -87,15 +109,24 @@ def test_loss_and_gradient_equal_autograd(variant):
     row = one_row(**variant)
     parameters, inputs, noise = a_step(row)
     W = torch.tensor(parameters.W, requires_grad=True)
-    b = torch.tensor(parameters.b, requires_grad=True)
-    value = torch_loss(row, W, b, inputs, noise)
+    b = torch.tensor(parameters.b, requires_grad=row["bias"] == "learned")
+    V = None
+    if row["decoder"] == "untied":
+        V = torch.tensor(parameters.W_decoder, requires_grad=True)
+    value = torch_loss(row, W, b, inputs, noise, V)
     value.backward()
     assert reference.loss(row, parameters, inputs=inputs, noise=noise) == pytest.approx(
         value.item(), rel=1e-13
     )
     gradient = reference.gradients(row, parameters, inputs=inputs, noise=noise)
     np.testing.assert_allclose(gradient.W, W.grad.numpy(), rtol=1e-12, atol=1e-15)
-    np.testing.assert_allclose(gradient.b, b.grad.numpy(), rtol=1e-12, atol=1e-15)
+    bias = np.zeros(b.shape) if b.grad is None else b.grad.numpy()
+    np.testing.assert_allclose(gradient.b, bias, rtol=1e-12, atol=1e-15)
+    assert (gradient.W_decoder is None) == (V is None)
+    if V is not None:
+        np.testing.assert_allclose(
+            gradient.W_decoder, V.grad.numpy(), rtol=1e-12, atol=1e-15
+        )
 
 
 @pytest.mark.parametrize("variant", VARIANTS, ids=str)
@@ -108,11 +139,14 @@ def test_gradient_equals_finite_differences(variant):
         layers = reference.forward(row, parameters, inputs=inputs, noise=noise)
         noise = layers.noised - layers.hidden
         row = row | {"noise": "gaussian_additive", "noise_std": 1.0, "rate": 0.0}
-    flat = np.concatenate([parameters.W.ravel(), parameters.b])
-    split = parameters.W.size
+    parts = [parameters.W, parameters.b, parameters.W_decoder]
+    parts = [part for part in parts if part is not None]
+    flat = np.concatenate([part.ravel() for part in parts])
+    ends = np.cumsum([part.size for part in parts])[:-1]
 
     def value(at):
-        moved = Parameters(at[:split].reshape(parameters.W.shape), at[split:])
+        pieces = zip(np.split(at, ends), parts, strict=True)
+        moved = Parameters(*[piece.reshape(part.shape) for piece, part in pieces])
         return reference.loss(row, moved, inputs=inputs, noise=noise)
 
     numeric = np.empty_like(flat)
@@ -120,7 +154,10 @@ def test_gradient_equals_finite_differences(variant):
         step = np.zeros_like(flat)
         step[i] = 1e-6
         numeric[i] = (value(flat + step) - value(flat - step)) / 2e-6
-    exact = np.concatenate([gradient.W.ravel(), gradient.b])
+    if row["bias"] == "none":
+        numeric[ends[0] : ends[0] + parameters.b.size] = 0.0
+    found = [gradient.W, gradient.b, gradient.W_decoder]
+    exact = np.concatenate([part.ravel() for part in found if part is not None])
     np.testing.assert_allclose(exact, numeric, atol=2e-8 * np.abs(exact).max() + 1e-9)
 
 
@@ -157,6 +194,42 @@ def test_one_feature_by_hand():
     gradient = reference.gradients(row, parameters, **step)
     assert gradient.W.item() == 20.0
     assert gradient.b.item() == 5.0
+
+
+def test_one_absolute_value_by_hand():
+    # W = -2, V = 3, b = -1, x = -0.5: h = relu(1) = 1, y = relu(3 - 1) = 2; the target
+    # is 0.5, the loss 1.5^2 = 2.25; delta = 2 * 1.5 = 3; db = 3; dV = h delta = 3;
+    # dW = V delta x = 3 * 3 * -0.5 = -4.5. At x = 0.5 h is 0, and only b learns.
+    row = one_row(
+        n_features=1,
+        n_hidden=1,
+        decoder="untied",
+        hidden_activation="relu",
+        batch_size=1,
+        importance=(1,),
+        **ABSOLUTE,
+    )
+    parameters = Parameters(np.array([[-2.0]]), np.array([-1.0]), np.array([[3.0]]))
+    below, above = np.array([[-0.5]]), np.array([[0.5]])
+    assert reference.loss(row, parameters, inputs=below) == 2.25
+    gradient = reference.gradients(row, parameters, inputs=below)
+    found = gradient.W.item(), gradient.b.item(), gradient.W_decoder.item()
+    assert found == (-4.5, 3.0, 3.0)
+    # y = relu(-1) = 0 there.
+    assert reference.loss(row, parameters, inputs=above) == 0.25
+    still = reference.gradients(row, parameters, inputs=above)
+    assert (still.W.item(), still.b.item(), still.W_decoder.item()) == (0.0, 0.0, 0.0)
+
+
+def test_an_untied_model_whose_decoder_is_its_encoder_is_the_tied_model():
+    tied, untied = one_row(), one_row(decoder="untied")
+    parameters, inputs, _ = a_step(tied)
+    twin = Parameters(parameters.W, parameters.b, parameters.W.copy())
+    both = (tied, parameters), (untied, twin)
+    losses = [reference.loss(row, at, inputs=inputs) for row, at in both]
+    assert losses[0] == losses[1]
+    whole, split = (reference.gradients(row, at, inputs=inputs) for row, at in both)
+    np.testing.assert_allclose(whole.W, split.W + split.W_decoder, rtol=1e-12)
 
 
 def test_loss_averages_over_features_and_weighs_by_importance():
@@ -345,6 +418,15 @@ def test_the_first_loss_is_that_of_the_initial_weights():
     )
     start = reference.loss(row, Parameters(W, np.zeros(7)), inputs=inputs)
     assert reference.train(row).arrays["loss"][0] == start
+
+
+def test_an_untied_artifact_has_its_decoder():
+    row = one_row(decoder="untied", bias="none", weight_checkpoints=4)
+    arrays = reference.train(row).arrays
+    assert arrays["W_decoder"].shape == (3, 7)
+    assert (arrays["W_decoder_history"][-1] == arrays["W_decoder"]).all()
+    assert (arrays["W_decoder"] != arrays["W"]).any()
+    assert (arrays["b"] == 0.0).all()
 
 
 def test_training_is_repeatable_and_seeds_differ():

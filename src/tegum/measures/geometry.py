@@ -47,6 +47,11 @@ from tegum.measures.represented import (
     participation_ratio,
     represented_welch_excess,
 )
+from tegum.measures.variants import (
+    covariance_of,
+    is_plain_law,
+    require_linear_hidden,
+)
 
 FACTS = {fact.name: fact for fact in GEOMETRY_FACTS}
 
@@ -76,11 +81,19 @@ def numbers_of(
 ) -> dict[str, Any]:
     """The geometry of one model, from its final weights `W` (hidden, feature).
 
-    Inputs vary as the row's `feature_probability` says, and alike if it says nothing.
+    Inputs vary as the row's data columns say, and alike if it has none. An untied
+    model's W is its encoder: how features lie in `h = W x`, whatever reads them out.
+
+    Raises:
+        ValueError: a hidden layer that is not linear.
     """
+    require_linear_hidden(row, measure="geometry")
     frame = Frame.of(artifact.arrays["W"])
-    q: Any = row.get("feature_probability")
-    share = {"feature_probability": q, "of_even_share": of_even_share}
+    share: dict[str, Any] = {"of_even_share": of_even_share}
+    if is_plain_law(row):
+        share["feature_probability"] = row.get("feature_probability")
+    else:
+        share["covariance"] = covariance_of(row)
     by_corrected_norm = features_by_corrected_norm(
         frame,
         noise_variance=relative_noise_variance(row),
@@ -110,8 +123,11 @@ def numbers_of(
 def relative_noise_variance(row: Row) -> float:
     """The variance v of a row's multiplicative noise: `p / (1 - p)` at rate p.
 
-    0 without noise; NaN for noise of another kind, to which no such number belongs.
+    0 without noise; NaN for noise of another kind, to which no such number belongs, and
+    for an untied decoder, which can undo any shrinkage of W.
     """
+    if row.get("decoder", "tied") != "tied":
+        return math.nan
     rate: Any = row.get("rate", 0.0)
     silent = rate == 0 and not row.get("noise_std", 0.0)
     if row.get("noise", "none") == "none" or silent:

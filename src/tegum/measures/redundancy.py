@@ -23,6 +23,7 @@ from tegum.measures.basis import mask_rate
 from tegum.measures.frame import Frame, ratio
 from tegum.measures.represented import participation_ratio
 from tegum.measures.sphere import checked_rate
+from tegum.measures.variants import require_linear_hidden, require_tied
 
 MOST_ENUMERATED = 12
 """Up to 2^12 = 4096 masks are enumerated."""
@@ -371,6 +372,8 @@ def numbers_of(
     models trained at different rates can be compared; `escape_*` and `relative_noise`
     take the row's own rate, and are NaN for noise that has no masks.
     """
+    require_linear_hidden(row, measure="redundancy")
+    require_tied(row, measure="redundancy")
     frame, rate = Frame.of(artifact.arrays["W"]), mask_rate(row)
     numbers: dict[str, Any] = {}
     for quantity in NUMBERS:

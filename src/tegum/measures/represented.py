@@ -8,6 +8,8 @@ computed in float64 and is NaN for a model with a weight that is not finite.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
@@ -100,6 +102,7 @@ def explained_variance(
     W: Float[ndarray, "*batch hidden feature"] | Frame,
     *,
     feature_probability: float | tuple[float, ...] | None = None,
+    covariance: Float[ndarray, "feature feature"] | None = None,
 ) -> Float[ndarray, "*batch feature"]:
     """How much of each input the best gain on its own read-out brings back.
 
@@ -110,8 +113,13 @@ def explained_variance(
     is that of `W diag(sqrt v)`, so its sum is at most the rank of W. A gain is free, so
     shrinking every weight changes nothing. 0 where `W_i = 0`: nothing is read out.
 
+    Inputs that vary together have a `covariance` C instead of probabilities; then `R2_i
+    = (G C)_ii^2 / (C_ii (G C G)_ii)` with `G = W^T W`, and features that come together
+    can share a direction, so that the sum is no longer bounded by the rank.
+
     Raises:
-        ValueError: a probability outside (0, 1], or the wrong number of them.
+        ValueError: a probability outside (0, 1], the wrong number of them, both a
+            probability and a covariance, or a covariance of another size.
 
     Source: linear regression of x_i on r_i; capacity of Scherlis et al. 2022.
 
@@ -119,6 +127,8 @@ def explained_variance(
     array([0.5, 0.5])
     """
     frame = Frame.of(W)
+    if covariance is not None:
+        return _explained_among(frame, covariance, feature_probability)
     if feature_probability is None:
         return _own_share(frame, frame.norm_squared)
     inputs = input_cumulants(feature_probability, n_features=frame.n_features)
@@ -126,10 +136,34 @@ def explained_variance(
     return _own_share(frame, frame.norm_squared * (variance / variance.max()))
 
 
+def _explained_among(
+    frame: Frame,
+    covariance: Float[ndarray, "feature feature"],
+    feature_probability: float | tuple[float, ...] | None,
+) -> Float[ndarray, "*batch feature"]:
+    n = frame.n_features
+    if feature_probability is not None or covariance.shape != (n, n):
+        raise ValueError(
+            f"`covariance` has the shape {covariance.shape} and `feature_probability` "
+            f"is {feature_probability!r}; give one of them, the covariance as ({n}, "
+            f"{n}) for {n} features"
+        )
+    # u_i . V_j, what feature j adds to the read-out along feature i.
+    length = np.sqrt(frame.norm_squared)
+    reading = (frame.cosine + np.eye(n)) * length[..., None, :]
+    with_all = np.einsum("...ij,jk->...ik", reading, covariance)
+    own = np.diagonal(with_all, axis1=-2, axis2=-1)
+    varies = np.einsum("...ik,...ik->...i", with_all, reading) * np.diag(covariance)
+    # Features without a direction, and read-outs in which inputs cancel, say nothing.
+    silent = (frame.norm_squared == 0) | (varies <= 0)
+    return np.where(silent, 0.0, own**2 / np.where(silent, 1.0, varies))
+
+
 def features_represented(
     W: Float[ndarray, "*batch hidden feature"] | Frame,
     *,
     feature_probability: float | tuple[float, ...] | None = None,
+    covariance: Float[ndarray, "feature feature"] | None = None,
     of_even_share: float = OF_EVEN_SHARE,
 ) -> PerModel:
     """How many features can be read out of the hidden layer: the count that decides.
@@ -143,11 +177,11 @@ def features_represented(
     pentagon (2/5) lost. Half of the even share stands midway between packed evenly
     with all others and gone. It is scale-free: shrinking every weight, as dropout does,
     leaves the count as it is; how strong the features are is said by
-    `mean_norm_squared`. Weights at random read most features out, too.
+    `mean_norm_squared`. Weights at random read most features out, too. Inputs that vary
+    together have a `covariance`, as in `explained_variance`.
 
     Raises:
-        ValueError: `of_even_share` outside (0, 1), a probability outside (0, 1], or the
-            wrong number of them.
+        ValueError: `of_even_share` outside (0, 1), or as `explained_variance`.
 
     Source: this project; R2_i is the capacity of Scherlis et al. 2022.
 
@@ -157,22 +191,19 @@ def features_represented(
     2.0
     """
     frame = Frame.of(W)
-    represented = _represented(frame, feature_probability, of_even_share)
+    law = {"feature_probability": feature_probability, "covariance": covariance}
+    represented = _represented(frame, law, of_even_share)
     return _count(represented, frame)
 
 
-def _represented(
-    frame: Frame,
-    feature_probability: float | tuple[float, ...] | None,
-    of_even_share: float,
-) -> ndarray:
+def _represented(frame: Frame, law: Mapping[str, Any], of_even_share: float) -> ndarray:
     if not 0 < of_even_share < 1:
         raise ValueError(
             f"`of_even_share` is {of_even_share!r}; it must be in (0, 1); 0.5 asks for "
             "half of what an even packing gives each feature"
         )
     even_share = min(1.0, frame.n_hidden / frame.n_features)
-    explained = explained_variance(frame, feature_probability=feature_probability)
+    explained = explained_variance(frame, **law)
     return explained > of_even_share * even_share * (1 + TIE)
 
 
@@ -275,6 +306,7 @@ def represented_welch_excess(
     W: Float[ndarray, "*batch hidden feature"] | Frame,
     *,
     feature_probability: float | tuple[float, ...] | None = None,
+    covariance: Float[ndarray, "feature feature"] | None = None,
     of_even_share: float = OF_EVEN_SHARE,
 ) -> PerModel:
     """How much more the represented features overlap than they must, being so many.
@@ -292,7 +324,8 @@ def represented_welch_excess(
     0.0
     """
     frame = Frame.of(W)
-    chosen = _represented(frame, feature_probability, of_even_share)
+    law = {"feature_probability": feature_probability, "covariance": covariance}
+    chosen = _represented(frame, law, of_even_share)
     return overlap_excess_among(frame, chosen)
 
 

@@ -20,6 +20,15 @@ class Job:
         W_history: ndarray,
         b_history: ndarray,
         rotation: ndarray,
+        decoder: ndarray,
+        decoder_history: ndarray,
+        rectified: bool,
+        absolute: bool,
+        biased: bool,
+        two_sided: bool,
+        activity: str,
+        group: int,
+        active: int,
         noise: str,
         output: str,
         optimiser: str,
@@ -61,7 +70,13 @@ def replay(
     job: Job, *, first: int, x: ndarray, noise: ndarray, instruction_set: str = ""
 ) -> None: ...
 def gradient(
-    job: Job, *, step: int, dW: ndarray, db: ndarray, instruction_set: str = ""
+    job: Job,
+    *,
+    step: int,
+    dW: ndarray,
+    db: ndarray,
+    ddecoder: ndarray,
+    instruction_set: str = "",
 ) -> None: ...
 def clean_loss(job: Job, *, instruction_set: str = "") -> float: ...
 def multiply_add(rounds: int, *, instruction_set: str = "") -> float: ...

@@ -34,8 +34,11 @@ from tegum.measures.sphere import (
     random_excess_kurtosis_per_vector,
     random_rotations,
 )
-from tegum.toys.model import importances
-from tegum.toys.reference import sample_inputs
+from tegum.measures.variants import require_linear_hidden
+from tegum.toys.factors import NEUTRAL
+from tegum.toys.inputs import sample_inputs
+from tegum.toys.model import Parameters, importances
+from tegum.toys.reference import forward
 
 PROBE_RATE = 0.5
 N_ROTATIONS = 16
@@ -73,12 +76,15 @@ def dropout_loss(
     rate: float,
     importance: Float[ndarray, " feature"],
     output: str = "relu",
+    W_decoder: Float[ndarray, "hidden feature"] | None = None,
+    target: str = "identity",
 ) -> float:
     """What the model loses on these inputs on average over these masks.
 
-    `mean over examples and features of I_i sum over masks of P(mask) (x_i - y_i)^2`
-    with `y = output(W^T (mask / (1 - p)) W x + b)`. Squared units of the inputs, in
-    `[0, inf)`. Exact over masks when `masks` holds them all.
+    `mean over examples and features of I_i sum over masks of P(mask) (t_i - y_i)^2`
+    with `y = output(V^T (mask / (1 - p)) W x + b)`; V is W unless `W_decoder` is given,
+    and the target t is x or |x|. Squared units of the inputs, in `[0, inf)`. Exact over
+    masks when `masks` holds them all.
 
     Raises:
         ValueError: masks of another number of units, or a rate outside [0, 1).
@@ -91,15 +97,17 @@ def dropout_loss(
             "masks of as many units as W has rows"
         )
     checked_rate(rate)
-    # What unit k alone adds to each pre-activation: h_k W_k / (1 - p).
-    parts = (inputs @ W.T).T[:, :, None] * W[:, None, :] / (1.0 - rate)
+    V = W if W_decoder is None else W_decoder
+    goal = np.abs(inputs) if target == "absolute" else inputs
+    # What unit k alone adds to each pre-activation: h_k V_k / (1 - p).
+    parts = (inputs @ W.T).T[:, :, None] * V[:, None, :] / (1.0 - rate)
     step = max(1, BLOCK // (len(masks.kept) * W.shape[1]))
     total = 0.0
     for first in range(0, len(inputs), step):
         z = _masked_sums(parts[:, first : first + step], masks) + b
         if output == "relu":
             np.maximum(z, 0.0, out=z)
-        z -= inputs[first : first + step]
+        z -= goal[first : first + step]
         np.square(z, out=z)
         total += float(masks.probability @ (z @ importance).sum(axis=1))
     return total / inputs.size
@@ -132,6 +140,7 @@ def rotation_gap(
     n_rotations: int = N_ROTATIONS,
     n_inputs: int = N_INPUTS,
     n_masks: int = N_MASKS,
+    W_decoder: Float[ndarray, "hidden feature"] | None = None,
 ) -> RotationGap:
     """How much more dropout costs this model after a random rotation of its units.
 
@@ -141,10 +150,12 @@ def rotation_gap(
     with its own sampled masks, so that the rotations are independent repetitions of
     everything that is random and their spread gives a t-interval for the ratio. At rate
     0 the gap is exactly 0. NaN for one unit, which has nothing to be rotated into, for
-    weights that are not finite, and where nothing is lost.
+    weights that are not finite, and where nothing is lost. An untied model's
+    `W_decoder` is rotated with W, so that without noise the model is the same one.
 
     Raises:
-        ValueError: a rate outside [0, 1), or fewer than 2 rotations or 1 input or mask.
+        ValueError: a rate outside [0, 1), fewer than 2 rotations or 1 input or mask, or
+            a hidden layer that is not linear, which no rotation leaves the same.
 
     Source: this project; ratio estimator as in Cochran 1977, "Sampling Techniques",
     section 6.
@@ -159,8 +170,10 @@ def rotation_gap(
                 f"`{name}` is {count}; it must be a whole number from {least} up; an "
                 "interval needs repetitions"
             )
+    require_linear_hidden(row, measure="rotation_gap")
+    V = W if W_decoder is None else W_decoder
     m, exact = W.shape[0], W.shape[0] <= MOST_ENUMERATED
-    if m == 1 or not (np.isfinite(W).all() and np.isfinite(b).all()):
+    if m == 1 or not all(np.isfinite(part).all() for part in (W, b, V)):
         return RotationGap(*[math.nan] * 5, exact_masks=exact)
     generator = stream(seed, "rotation")
     rotations = random_rotations(m, count=n_rotations, generator=generator)
@@ -168,12 +181,14 @@ def rotation_gap(
     if rate == 0.0:
         masks = Masks(np.ones((1, m), dtype=bool), np.ones(1), exact=False)
     settings = {"importance": importances(row), "output": row["output"], "rate": rate}
+    settings["target"] = {**NEUTRAL, **row}["target"]
     losses = []
     for Q in rotations:
         inputs = sample_inputs(row, generator, count=n_inputs)
         drawn = masks or sampled_masks(m, rate=rate, count=n_masks, generator=generator)
         law = {"inputs": inputs, "masks": drawn, **settings}
-        losses.append((dropout_loss(W, b, **law), dropout_loss(Q @ W, b, **law)))
+        trained = dropout_loss(W, b, W_decoder=V, **law)
+        losses.append((trained, dropout_loss(Q @ W, b, W_decoder=Q @ V, **law)))
     return _ratio(np.array(losses), rate=rate, exact=exact)
 
 
@@ -215,14 +230,21 @@ def rotation_numbers(
     The second says whether a model trained at any rate, 0 among them, stands in a basis
     that dropout would prefer. The first is NaN for noise without masks.
     """
-    W = np.asarray(artifact.arrays["W"], dtype=np.float64)
-    b = np.asarray(artifact.arrays["b"], dtype=np.float64)
+    row, model = {**NEUTRAL, **row}, Parameters.of(artifact)
     counts = {"n_rotations": n_rotations, "n_inputs": n_inputs, "n_masks": n_masks}
 
     def at(rate: float) -> RotationGap:
         if math.isnan(rate):
             return RotationGap(*[math.nan] * 5, exact_masks=False)
-        return rotation_gap(W, b, row, rate=rate, seed=row["seed"], **counts)
+        return rotation_gap(
+            model.W,
+            model.b,
+            row,
+            rate=rate,
+            seed=row["seed"],
+            W_decoder=model.W_decoder,
+            **counts,
+        )
 
     probe = at(probe_rate)
     own = probe if mask_rate(row) == probe_rate else at(mask_rate(row))
@@ -247,13 +269,14 @@ def vector_kurtosis_numbers(
     all rotations of the same activations, `-6 / (m + 1)` for clean ones. NaN for three
     units or fewer, where every vector has the same kurtosis.
     """
-    W = np.asarray(artifact.arrays["W"], dtype=np.float64)
-    m, rate = W.shape[0], mask_rate(row)
+    row, model = {**NEUTRAL, **row}, Parameters.of(artifact)
+    m, rate = model.W.shape[0], mask_rate(row)
     generator = stream(row["seed"], "activations")
     numbers: dict[str, float] = dict.fromkeys(VECTOR_NUMBERS, math.nan)
-    if m <= 3 or not np.isfinite(W).all():
+    if m <= 3 or not np.isfinite(model.W).all():
         return numbers
-    hidden = sample_inputs(row, generator, count=n_examples) @ W.T
+    inputs = sample_inputs(row, generator, count=n_examples)
+    hidden = forward(row, model, inputs=inputs).hidden
     clean = float(mean_excess_kurtosis_per_vector(hidden))
     numbers["clean_kurtosis_per_vector"] = clean
     null = random_excess_kurtosis_per_vector(m)

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from jaxtyping import Float
@@ -19,20 +18,21 @@ from numpy import ndarray
 from tegum.arrays import Artifact, stream_key
 from tegum.design import Row
 from tegum.toys import _engine
+from tegum.toys.cost import Kernel, core_seconds, kernel, workspace_bytes
 from tegum.toys.model import (
     ADAM_BETA1,
     ADAM_BETA2,
     ADAM_EPSILON,
     EVALUATION_EXAMPLES,
+    Parameters,
+    active_features,
     checkpoint_steps,
     importances,
-    initial_weights,
+    initial_parameters,
     loss_steps,
     optimiser_rotation,
     probabilities,
 )
-
-Kernel = Literal["dense", "compact", "gram"]
 
 
 class Interrupted(KeyboardInterrupt):
@@ -117,61 +117,6 @@ def train(
     return artifacts
 
 
-def kernel(row: Row) -> Kernel:
-    """The kernel that serves a row: a fixed formula of the row, never a timing.
-
-    `gram` needs a hidden layer without noise and without an L1 term, `compact` one
-    whose noise is 0 where h is 0; both need inputs that are drawn by event. Among those
-    that can serve, the one with the smallest `_step_nanoseconds`.
-    """
-    sparse = probabilities(row).max() <= _engine.EVENT_LIMIT
-    names: list[Kernel] = ["dense"]
-    if sparse and row["noise"] in ("none", "dropout", "gaussian_multiplicative"):
-        names.append("compact")
-    if sparse and row["noise"] == "none" and row["hidden_l1"] == 0:
-        names.append("gram")
-    return min(names, key=lambda name: _step_nanoseconds(row, name))
-
-
-def core_seconds(row: Row) -> float:
-    """About how long one core needs for a row, by the formula that picks its kernel."""
-    n, m = row["n_features"], row["n_hidden"]
-    update = 0.6 * (n * m + n)
-    if row["optimiser_basis"] == "rotated":
-        update += n * m * (0.6 + 0.15 * m)
-    steps = row["steps"] * (_step_nanoseconds(row, kernel(row)) + update)
-    evaluations = len(loss_steps(row["steps"])) * EVALUATION_EXAMPLES
-    return 1e-9 * (steps + evaluations * n * (0.02 * m + 0.3))
-
-
-def _step_nanoseconds(row: Row, name: Kernel) -> float:
-    """About how long a step takes, without the update, on a recent core with AVX-512.
-
-    Coefficients were fitted once at n = 5 to 400; what matters is where the kernels
-    cross, and that this never changes for a row.
-    """
-    n, m, batch = row["n_features"], row["n_hidden"], row["batch_size"]
-    q = probabilities(row)
-    if q.max() > _engine.EVENT_LIMIT:
-        return batch * (0.048 * n * m + 0.12 * n + 0.1 * m)
-    events = batch * n * q.max()
-    if name == "dense":
-        return batch * (0.048 * n * m + 0.07 * n + 0.1 * m) + 1.8 * events
-    occupied = batch * -np.expm1(np.log1p(-q).sum())
-    if name == "compact" and n * m <= _engine.SMALL_MODEL:
-        return 150 + occupied * (0.048 * n * m + 0.07 * n + 0.1 * m) + 2.0 * events
-    if name == "compact":
-        return 150 + occupied * (0.029 * n * m + 0.07 * n + 0.35 * m) + 7.5 * events
-    vectors = -(-n // 16)
-    blocks = -(-batch // min(batch, max(1, 2**20 // n)))
-    return (
-        150
-        + blocks * n * m * vectors * 0.46
-        + occupied * (0.5 * vectors + 1.0)
-        + events * (2.6 * vectors + 2.5)
-    )
-
-
 def memory_bytes(row: Row) -> int:
     """How much memory a row takes at most while it is trained and stored.
 
@@ -182,19 +127,6 @@ def memory_bytes(row: Row) -> int:
     output = _output_shapes(row)
     kept = sum(int(np.prod(shape)) * item for shape, item in output.values())
     return kept + workspace_bytes(row)
-
-
-def workspace_bytes(row: Row) -> int:
-    """How much memory a worker holds while it trains a row."""
-    n, m, batch = row["n_features"], row["n_hidden"], row["batch_size"]
-    parameters = 4 * (n * m + n + 256)
-    tile = 256 + 16
-    tiles = 4 * tile * (3 * n + 4 * m + 4 * 16)
-    entries = min(max(1, 2**20 // n), max(batch, EVALUATION_EXAMPLES)) * n + 64
-    events = (2 * 20 + 4) * (entries + 64)
-    transposed = 4 * (2 * (n + 96) * (m + 16) + 96 * (2 * n + m))
-    moments = 6 if row["optimiser_basis"] == "rotated" else 4
-    return moments * parameters + tiles + events + transposed + 2**16
 
 
 def measured_workspace_bytes(row: Row, *, instruction_set: str = "") -> int:
@@ -225,26 +157,33 @@ def replay(
 
 def gradients(
     row: Row,
-    W: Float[ndarray, "hidden feature"],
-    b: Float[ndarray, " feature"],
+    parameters: Parameters,
     *,
     step: int = 0,
     kernel_name: Kernel | None = None,
     instruction_set: str = "",
-) -> tuple[Float[ndarray, "hidden feature"], Float[ndarray, " feature"]]:
-    """The loss gradient at W and b on the minibatch of a step, without weight decay.
+) -> Parameters:
+    """The loss gradient on the minibatch of a step, without weight decay.
 
     `kernel_name` forces a kernel that could serve the row.
 
     Raises:
         ValueError: a kernel that can not serve the row.
     """
-    output = _output_arrays(row)
-    output["W"][:], output["b"][:] = W, b
+    output = _output_arrays(row, parameters)
     job = _job(row, output, kernel=kernel_name or kernel(row))
-    dW, db = np.zeros_like(output["W"]), np.zeros_like(output["b"])
-    _engine.gradient(job, step=step, dW=dW, db=db, instruction_set=instruction_set)
-    return dW, db
+    found = {name: np.zeros_like(output[name]) for name in ("W", "b", "W_decoder")}
+    _engine.gradient(
+        job,
+        step=step,
+        dW=found["W"],
+        db=found["b"],
+        ddecoder=found["W_decoder"],
+        instruction_set=instruction_set,
+    )
+    if not _untied(row):
+        del found["W_decoder"]
+    return Parameters(**found)
 
 
 def evaluation_inputs(row: Row) -> Float[ndarray, "example feature"]:
@@ -258,18 +197,14 @@ def evaluation_inputs(row: Row) -> Float[ndarray, "example feature"]:
     return x[0]
 
 
-def clean_loss(
-    row: Row,
-    W: Float[ndarray, "hidden feature"],
-    b: Float[ndarray, " feature"],
-    *,
-    instruction_set: str = "",
-) -> float:
-    """The loss without noise at W and b on the row's evaluation sample."""
-    output = _output_arrays(row)
-    output["W"][:], output["b"][:] = W, b
-    job = _job(row, output, kernel=kernel(row))
+def clean_loss(row: Row, parameters: Parameters, *, instruction_set: str = "") -> float:
+    """The loss without noise on the row's evaluation sample."""
+    job = _job(row, _output_arrays(row, parameters), kernel=kernel(row))
     return _engine.clean_loss(job, instruction_set=instruction_set)
+
+
+def _untied(row: Row) -> bool:
+    return row["decoder"] == "untied"
 
 
 def _output_shapes(row: Row) -> dict[str, tuple[tuple[int, ...], int]]:
@@ -279,27 +214,31 @@ def _output_shapes(row: Row) -> dict[str, tuple[tuple[int, ...], int]]:
     return {
         "W": ((m, n), 4),
         "b": ((n,), 4),
+        "W_decoder": ((m, n) if _untied(row) else (0, 0), 4),
         "loss_step": ((losses,), 8),
         "loss": ((losses,), 8),
         "checkpoint_step": ((kept,), 8),
         "W_history": ((kept, m, n), 4),
         "b_history": ((kept, n), 4),
+        "W_decoder_history": ((kept, m, n) if _untied(row) else (0, 0, 0), 4),
     }
 
 
-def _output_arrays(row: Row) -> dict[str, ndarray]:
-    steps = row["steps"]
-    losses = loss_steps(steps)
-    kept = checkpoint_steps(steps, row["weight_checkpoints"])
+def _output_arrays(
+    row: Row, parameters: Parameters | None = None
+) -> dict[str, ndarray]:
+    """What a run reads and fills; it starts from `parameters`, or the row's own."""
+    start = initial_parameters(row) if parameters is None else parameters
+    decoder = start.W_decoder if _untied(row) else np.zeros((0, 0))
+    arrays = {"W": start.W, "b": start.b, "W_decoder": decoder}
     shapes = _output_shapes(row)
+    history = ("W_history", "b_history", "W_decoder_history")
     return {
-        "W": initial_weights(row),
-        "b": np.zeros(row["n_features"], dtype=np.float32),
-        "loss_step": losses,
-        "loss": np.full(len(losses), np.nan),
-        "checkpoint_step": kept,
-        "W_history": np.full(shapes["W_history"][0], np.nan, dtype=np.float32),
-        "b_history": np.full(shapes["b_history"][0], np.nan, dtype=np.float32),
+        **{name: np.array(value, np.float32) for name, value in arrays.items()},
+        "loss_step": loss_steps(row["steps"]),
+        "loss": np.full(shapes["loss"][0], np.nan),
+        "checkpoint_step": checkpoint_steps(row["steps"], row["weight_checkpoints"]),
+        **{name: np.full(shapes[name][0], np.nan, np.float32) for name in history},
     }
 
 
@@ -317,6 +256,15 @@ def _job(
         W_history=output["W_history"],
         b_history=output["b_history"],
         rotation=_rotation(row),
+        decoder=output["W_decoder"],
+        decoder_history=output["W_decoder_history"],
+        rectified=row["hidden_activation"] == "relu",
+        absolute=row["target"] == "absolute",
+        biased=row["bias"] == "learned",
+        two_sided=row["feature_values"] == "signed_uniform",
+        activity=row["activity"],
+        group=row["group_size"],
+        active=active_features(row) if row["activity"] == "exactly_k" else 0,
         noise=row["noise"],
         output=row["output"],
         optimiser=row["optimiser"],
@@ -348,10 +296,8 @@ def _rotation(row: Row) -> Float[ndarray, "hidden hidden"]:
 
 
 def _artifact(job: _engine.Job, output: dict[str, ndarray]) -> Artifact:
-    arrays = dict(output)
-    if not len(arrays["checkpoint_step"]):
-        for name in ("checkpoint_step", "W_history", "b_history"):
-            del arrays[name]
+    # What a row does not keep is empty.
+    arrays = {name: array for name, array in output.items() if array.size}
     if job.diverged_at_step < 0:
         return Artifact(arrays)
     return Artifact(arrays, status="diverged", diverged_at_step=job.diverged_at_step)

@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from tegum.design import Factor, Value
+from tegum.design import REQUIRED, Factor, Value
 
 NOISES = (
     "none",
@@ -308,6 +308,10 @@ FACTORS: tuple[Factor, ...] = (
 )  # fmt: skip
 
 
+NEUTRAL = {f.name: f.default for f in FACTORS if f.default is not REQUIRED}
+"""What a factor is where a row does not say."""
+
+
 __all__ = [
     "ACTIVITIES",
     "BIASES",
@@ -316,6 +320,7 @@ __all__ = [
     "FEATURE_VALUES",
     "HIDDEN_ACTIVATIONS",
     "INITIAL_LAWS",
+    "NEUTRAL",
     "NOISES",
     "OPTIMISERS",
     "OPTIMISER_BASES",

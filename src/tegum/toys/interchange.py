@@ -47,6 +47,18 @@ HISTORY = (
 )
 
 
+OF_THE_MODULE = (
+    "decoder",
+    "hidden_activation",
+    "output",
+    "bias",
+    "noise",
+    "rate",
+    "noise_std",
+)
+"""What the forward pass of a module depends on."""
+
+
 @dataclass(frozen=True, eq=False)
 class ImportedWeights:
     """Models trained elsewhere, as a subject; make one with `from_weights`.
@@ -69,10 +81,12 @@ class ImportedWeights:
 
     @functools.cached_property
     def input_digests(self) -> Mapping[str, str]:
-        """SHA-256 over the type, shape and bytes of every W (hidden, feature) and b."""
+        """SHA-256 over the type, shape and bytes of every array, W, b and W_decoder."""
         digest = hashlib.sha256()
         for artifact in self.artifacts:
-            for name in ("W", "b"):
+            for name in ("W", "b", "W_decoder"):
+                if name not in artifact.arrays:
+                    continue
                 array = np.ascontiguousarray(artifact.arrays[name])
                 plain = array.astype(array.dtype.newbyteorder("<"), copy=False)
                 digest.update(f"{name} {plain.dtype.str} {plain.shape}\0".encode())
@@ -144,6 +158,7 @@ def from_weights(
     *,
     orientation: Orientation,
     feature_probability: Any,
+    W_decoder: Any = None,
     seed: int | Sequence[int] | None = None,
     **factors: Any,
 ) -> ImportedWeights:
@@ -154,6 +169,7 @@ def from_weights(
     read-out's bias, (feature) or (model, feature), 0 if left out. A factor given as a
     list has one value for each model; anything else holds for all, and a tuple is one
     value: a number for each feature. Seeds count from 0 unless they are given.
+    `W_decoder`, of the shape of W, makes the models untied.
 
     State what the models were trained on: measures read `feature_probability` and the
     importances, claims compare whatever factors differ. How they were trained is
@@ -169,11 +185,14 @@ def from_weights(
 
     Raises:
         ValueError: an orientation that is none, axes that do not fit, a weight that is
-            not finite, a list of the wrong length, or a factor out of range.
+            not finite, a list of the wrong length, a factor out of range, or one that
+            the weights contradict.
     """
     weights = _oriented(_numbers(W, name="W"), orientation=orientation)
     count, n_hidden, n_features = weights.shape
     biases = _biases(b, weights=weights, orientation=orientation)
+    decoders = _decoders(W_decoder, weights=weights, orientation=orientation)
+    factors.setdefault("decoder", "tied" if decoders is None else "untied")
     for name, stated in (("n_hidden", n_hidden), ("n_features", n_features)):
         if factors.setdefault(name, stated) != stated:
             raise ValueError(
@@ -186,10 +205,15 @@ def from_weights(
         name: _one_for_each(name, value, count=count) for name, value in factors.items()
     }
     rows = [{name: v[i] for name, v in columns.items()} for i in range(count)]
+    arrays = {"W": weights, "b": biases}
+    if decoders is not None:
+        arrays["W_decoder"] = decoders
     artifacts = [
-        Artifact({"W": one, "b": bias})
-        for one, bias in zip(weights, biases, strict=True)
+        Artifact({name: stack[i] for name, stack in arrays.items()})
+        for i in range(count)
     ]
+    for row, artifact in zip(rows, artifacts, strict=True):
+        _check_weights(row, artifact)
     brought = ImportedWeights(Design.from_rows(rows), artifacts)
     brought.complete(brought.design)
     return brought
@@ -258,6 +282,39 @@ def _biases(
     return np.ascontiguousarray(np.broadcast_to(biases, (count, n_features)))
 
 
+def _decoders(
+    W_decoder: Any,
+    *,
+    weights: Float[ndarray, "model hidden feature"],
+    orientation: str,
+) -> Float[ndarray, "model hidden feature"] | None:
+    if W_decoder is None:
+        return None
+    decoders = _oriented(_numbers(W_decoder, name="W_decoder"), orientation=orientation)
+    if decoders.shape != weights.shape:
+        raise ValueError(
+            f"`W_decoder` has the shape {decoders.shape} and `W` {weights.shape}, both "
+            "as (model, hidden, feature); give it the axes of `W`"
+        )
+    return decoders
+
+
+def _check_weights(row: Row, artifact: Artifact) -> None:
+    """Refuse factors that say something else than the weights."""
+    given = "W_decoder" in artifact.arrays
+    if (row["decoder"] == "untied") != given:
+        raise ValueError(
+            f"`decoder` is {row['decoder']!r} and `W_decoder` is "
+            f"{'given' if given else 'not given'}; an untied model has one and a tied "
+            "model has none"
+        )
+    if row.get("bias") == "none" and artifact.arrays["b"].any():
+        raise ValueError(
+            "`bias` is 'none' and `b` is not 0; leave one of them out: without a bias "
+            "every b is 0"
+        )
+
+
 def _one_for_each(name: str, value: Any, *, count: int) -> list[Any]:
     values = list(value) if holds_levels(value) else [value] * count
     if len(values) != count:
@@ -285,34 +342,43 @@ _FACTORS: tuple[Factor, ...] = tuple(
 
 
 def to_torch(
-    weights: Artifact | Any, b: Any = None, *, row: Mapping[str, Any]
+    weights: Artifact | Any,
+    b: Any = None,
+    *,
+    row: Mapping[str, Any],
+    W_decoder: Any = None,
 ) -> nn.Module:
     """One toy model, or a stack of them, as a PyTorch module with named hook points.
 
-    `weights` is an artifact, or `W` with its last axes (hidden, feature) and `b`. `row`
-    says what the model does with them: `output`, `noise`, `rate`, `noise_std`, at the
-    factors' defaults where it is silent.
+    `weights` is an artifact, or `W` with its last axes (hidden, feature), `b`, and the
+    `W_decoder` of an untied model. `row` says what the model does with them: `decoder`,
+    `hidden_activation`, `output`, `bias`, `noise`, `rate`, `noise_std`, at the factors'
+    defaults where it is silent.
 
     The module maps inputs (..., example, feature) to outputs of the same shape, has the
-    parameters `W` and `b`, and passes every layer through a hook point named as in
-    TransformerLens: `hook_input`, `hook_hidden` (h = W x), `hook_hidden_noised`,
-    `hook_pre` (W^T h + b) and `hook_output`. `run_with_cache(x)` returns the output and
-    a dictionary from hook name to activation, detached; in
-    `run_with_hooks(x, fwd_hooks=[(name, f)])` what `f(activation, hook=point)` returns
-    replaces the activation, unless it is None.
+    parameters `W`, `b` and, if it is untied, `W_decoder`, and passes every layer
+    through a hook point named as in TransformerLens: `hook_input`, `hook_hidden` (h),
+    `hook_hidden_noised`, `hook_pre` (W_decoder^T h + b) and `hook_output`.
+    `run_with_cache(x)` returns the output and a dictionary from hook name to
+    activation, detached; in `run_with_hooks(x, fwd_hooks=[(name, f)])` what
+    `f(activation, hook=point)` returns replaces the activation, unless it is None.
 
     It comes in evaluation mode, which has no noise; `.train()` switches it on, drawn
     from PyTorch's global generator.
 
     Raises:
-        ValueError: weights whose shapes do not fit or that are not finite, or a factor
-            out of range.
+        ValueError: weights whose shapes do not fit or that are not finite, a factor out
+            of range, or one that the weights contradict.
         ModuleNotFoundError: PyTorch is not installed; `pip install tegum[torch]`.
     """
     if isinstance(weights, Artifact):
-        if b is not None:
-            raise ValueError("an artifact has its own `b`; leave `b` out")
-        weights, b = weights.arrays["W"], weights.arrays["b"]
+        for name, value in (("b", b), ("W_decoder", W_decoder)):
+            if value is not None:
+                raise ValueError(
+                    f"an artifact has its own `{name}`; leave `{name}` out"
+                )
+        arrays = weights.arrays
+        weights, b, W_decoder = arrays["W"], arrays["b"], arrays.get("W_decoder")
     W = _numbers(weights, name="W")
     stack = _oriented(W, orientation="hidden_feature")
     biases = _biases(b, weights=stack, orientation="hidden_feature")
@@ -320,10 +386,15 @@ def to_torch(
     settings = {
         factor.name: factor.check(row.get(factor.name, factor.default))
         for factor in model.FACTORS
-        if factor.name in ("output", "noise", "rate", "noise_std")
-        and factor.default is not REQUIRED
+        if factor.name in OF_THE_MODULE and factor.default is not REQUIRED
     }
-    return module_class()(W, biases if W.ndim == 3 else biases[0], settings)
+    decoders = _decoders(W_decoder, weights=stack, orientation="hidden_feature")
+    parts = {"W": stack, "b": biases}
+    if decoders is not None:
+        parts["W_decoder"] = decoders.astype(W.dtype, copy=False)
+    _check_weights(settings, Artifact(parts))
+    whole = {k: v if W.ndim == 3 else v[0] for k, v in parts.items()}
+    return module_class()(settings=settings, **whole)
 
 
 __all__ = ["HOOK_NAMES", "ImportedWeights", "from_weights", "to_torch"]

@@ -16,12 +16,13 @@ Pona 2023 puts it, between encoding and decoding.
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float, Int
 from numpy import ndarray
 
-from tegum.arrays import stream
+from tegum.arrays import Artifact, stream
 from tegum.design import Row
 from tegum.toys.factors import (
     FACTORS,
@@ -33,6 +34,37 @@ from tegum.toys.factors import (
 
 ADAM_BETA1, ADAM_BETA2, ADAM_EPSILON = 0.9, 0.999, 1e-8
 EVALUATION_EXAMPLES = 4096
+
+LEAST_PROBABILITY = 1e-6
+"""Below it the probability of a group would be rounded by more than 1e-4 of itself."""
+
+
+@dataclass(frozen=True)
+class Parameters:
+    """What is trained, or anything of the same shapes, such as a gradient.
+
+    `W_decoder` is None where the decoder is tied.
+    """
+
+    W: Float[ndarray, "hidden feature"]
+    b: Float[ndarray, " feature"]
+    W_decoder: Float[ndarray, "hidden feature"] | None = None
+
+    @property
+    def decoder(self) -> Float[ndarray, "hidden feature"]:
+        """The weights that read out: W itself where the decoder is tied."""
+        return self.W if self.W_decoder is None else self.W_decoder
+
+    @classmethod
+    def of(cls, artifact: Artifact) -> Parameters:
+        """The final parameters of a model, in float64."""
+        arrays = artifact.arrays
+        double = {
+            name: np.asarray(arrays[name], dtype=np.float64)
+            for name in ("W", "b", "W_decoder")
+            if name in arrays
+        }
+        return cls(**double)
 
 
 ROUNDING = 1e-9
@@ -122,6 +154,12 @@ def _check_activity(row: Row) -> None:
             f"`feature_probability` is {q} and `activity` is {activity!r}; give one "
             "number that holds for all features, or use activity='independent'"
         )
+    if activity != "exactly_k" and q < LEAST_PROBABILITY:
+        raise ValueError(
+            f"`feature_probability` is {q} and `activity` is {activity!r}; groups are "
+            f"drawn with 32 random bits, which need {LEAST_PROBABILITY:g} or more; use "
+            "a higher probability, or activity='independent'"
+        )
     if activity == "anticorrelated" and size * q > 1 + ROUNDING:
         raise ValueError(
             f"`feature_probability` is {q} and `group_size` is {size}; at most one "
@@ -164,6 +202,16 @@ def importances(row: Row) -> Float[ndarray, " feature"]:
 def noise_variance(rate: float) -> float:
     """The relative variance v = p / (1 - p) of inverted dropout at rate p."""
     return rate / (1.0 - rate)
+
+
+def initial_parameters(row: Row) -> Parameters:
+    """What training starts from: random weights and b = 0."""
+    untied = row["decoder"] == "untied"
+    return Parameters(
+        W=initial_weights(row),
+        b=np.zeros(row["n_features"], dtype=np.float32),
+        W_decoder=initial_decoder(row) if untied else None,
+    )
 
 
 def initial_weights(row: Row) -> Float[ndarray, "hidden feature"]:
@@ -258,11 +306,13 @@ __all__ = [
     "OPTIMISERS",
     "OUTPUTS",
     "SCHEDULES",
+    "Parameters",
     "active_features",
     "check_together",
     "checkpoint_steps",
     "importances",
     "initial_decoder",
+    "initial_parameters",
     "initial_weights",
     "learning_rates",
     "loss_steps",

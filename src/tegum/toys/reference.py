@@ -15,39 +15,35 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from tegum.arrays import Artifact, stream
+from tegum.toys.inputs import sample_inputs, sample_noise
 from tegum.toys.model import (
     ADAM_BETA1,
     ADAM_BETA2,
     ADAM_EPSILON,
     EVALUATION_EXAMPLES,
+    Parameters,
     checkpoint_steps,
     importances,
-    initial_weights,
+    initial_parameters,
     learning_rates,
     loss_steps,
     noise_variance,
     optimiser_rotation,
-    probabilities,
 )
 
 # A completed row; its values are known to be of the right type.
 CompleteRow = Any
 
 
-@dataclass(frozen=True)
-class Parameters:
-    """What is trained, or anything of the same two shapes, such as a gradient."""
-
-    W: Float[ndarray, "hidden feature"]
-    b: Float[ndarray, " feature"]
+NAMES = ("W", "b", "W_decoder")
 
 
 @dataclass(frozen=True)
 class Pass:
     """The layers of one forward pass.
 
-    `hidden` is h = W x, `noised` what the noise left of it (h itself without noise),
-    `before_output` is W^T noised + b, `output` is y.
+    `hidden` is h, `noised` what the noise left of it (h itself without noise),
+    `before_output` is W_decoder^T noised + b, `output` is y.
     """
 
     hidden: Float[ndarray, "example hidden"]
@@ -76,10 +72,10 @@ def forward(
     inputs: Float[ndarray, "example feature"],
     noise: Float[ndarray, "example hidden"] | None = None,
 ) -> Pass:
-    """The model's forward pass: h = W x, noise on h, y = output(W^T h + b).
+    """The model's forward pass: h, noise on h, y = output(W_decoder^T h + b).
 
-    `noise=None` is the clean pass. What `noise` holds depends on the row's noise, with
-    v = p / (1 - p):
+    `h = W x`, or `relu(W x)`; a tied decoder is W. `noise=None` is the clean pass. What
+    `noise` holds depends on the row's noise, with v = p / (1 - p):
 
     - `dropout`: the factor of h, 0 or 1 / (1 - p);
     - `gaussian_multiplicative`: the factor of h, 1 + sqrt(v) z;
@@ -88,8 +84,10 @@ def forward(
       mean over the batch and the units of this very pass.
     """
     hidden = inputs @ parameters.W.T
+    if row["hidden_activation"] == "relu":
+        hidden = np.maximum(hidden, 0.0)
     noised = hidden if noise is None else _noised(row, hidden, noise=noise)
-    before_output = noised @ parameters.W + parameters.b
+    before_output = noised @ parameters.decoder + parameters.b
     output = (
         np.maximum(before_output, 0.0) if row["output"] == "relu" else before_output
     )
@@ -112,6 +110,13 @@ def _noised(
     )
 
 
+def target(
+    row: CompleteRow, inputs: Float[ndarray, "example feature"]
+) -> Float[ndarray, "example feature"]:
+    """What the output is compared with: x, or |x|."""
+    return np.abs(inputs) if row["target"] == "absolute" else inputs
+
+
 def loss(
     row: CompleteRow,
     parameters: Parameters,
@@ -121,12 +126,13 @@ def loss(
 ) -> float:
     """How badly the inputs are rebuilt, plus what hidden activity costs.
 
-    `mean over batch and features of I_i (x_i - y_i)^2 + hidden_l1 * mean over the batch
-    of sum_k |h_k|`, h before the noise. In `[0, inf)`; without `noise` it is the clean
-    loss.
+    `mean over batch and features of I_i (target_i - y_i)^2 + hidden_l1 * mean over the
+    batch of sum_k |h_k|`, h before the noise. In `[0, inf)`; without `noise` it is the
+    clean loss.
     """
     layers = forward(row, parameters, inputs=inputs, noise=noise)
-    rebuilt = (importances(row) * (inputs - layers.output) ** 2).mean()
+    error = target(row, inputs) - layers.output
+    rebuilt = (importances(row) * error**2).mean()
     activity = np.abs(layers.hidden).sum(axis=1).mean()
     return float(rebuilt + row["hidden_l1"] * activity)
 
@@ -140,29 +146,44 @@ def gradients(
 ) -> Parameters:
     """The gradient of the loss, in closed form.
 
-    With delta = dL/d(before_output) and e = dL/dh,
+    With delta = dL/d(before_output) and e = dL/d(W x),
 
-        dW = sum over the batch of  noised delta^T + e x^T,   db = sum of delta,
-        e = W delta (times the factor where the noise is one) + hidden_l1 sign(h) / B.
+        dW = sum over the batch of e x^T,   dW_decoder = sum of noised delta^T,
+        db = sum of delta,
+        e = (W_decoder delta (times the factor where the noise is one)
+             + hidden_l1 sign(h) / B) times the slope of the hidden activation.
 
-    ReLU has slope 0 at 0, and so has |h|. The scale of matched noise is held constant.
+    A tied W has the sum of the first two; a bias that is not learned has 0. ReLU has
+    slope 0 at 0, and so has |h|. The scale of matched noise is held constant.
     """
     layers = forward(row, parameters, inputs=inputs, noise=noise)
     batch, n_features = inputs.shape
     slope = layers.before_output > 0 if row["output"] == "relu" else 1.0
-    delta = 2.0 * importances(row) * (layers.output - inputs) * slope
-    delta /= batch * n_features
-    back = delta @ parameters.W.T
+    error = layers.output - target(row, inputs)
+    delta = 2.0 * importances(row) * error * slope / (batch * n_features)
+    back = delta @ parameters.decoder.T
     if noise is not None and row["noise"] in ("dropout", "gaussian_multiplicative"):
         back = back * noise
     back += row["hidden_l1"] * np.sign(layers.hidden) / batch
-    return Parameters(layers.noised.T @ delta + back.T @ inputs, delta.sum(axis=0))
+    if row["hidden_activation"] == "relu":
+        back *= layers.hidden > 0
+    db = delta.sum(axis=0) * (row["bias"] == "learned")
+    of_encoder, of_decoder = back.T @ inputs, layers.noised.T @ delta
+    if parameters.W_decoder is None:
+        return Parameters(of_decoder + of_encoder, db)
+    return Parameters(of_encoder, db, of_decoder)
 
 
 def fresh_optimiser(parameters: Parameters) -> Optimiser:
     """An optimiser that has seen no gradient: both memories are 0."""
-    zero = Parameters(np.zeros_like(parameters.W), np.zeros_like(parameters.b))
-    return Optimiser(0, zero, zero)
+    zeros = {name: np.zeros_like(v) for name, v in _arrays(parameters).items()}
+    return Optimiser(0, Parameters(**zeros), Parameters(**zeros))
+
+
+def _arrays(parameters: Parameters) -> dict[str, ndarray]:
+    """The parameters that there are, by name."""
+    every = {name: getattr(parameters, name) for name in NAMES}
+    return {name: array for name, array in every.items() if array is not None}
 
 
 def update(
@@ -173,13 +194,14 @@ def update(
     optimiser: Optimiser,
     learning_rate: float,
 ) -> tuple[Parameters, Optimiser]:
-    """The parameters and the optimiser after one more step; W and b alike.
+    """The parameters and the optimiser after one more step; all alike.
 
     `adamw`: `w <- (1 - lr wd) w`, then Adam's step on g.
     `adam`: Adam's step on `g + wd w`.
     `sgd`: `u <- momentum u + g + wd w`, then `w <- w - lr u`.
 
-    In a rotated basis Adam's step for W is `Q^T step(Q g)`, its memories those of Q g.
+    In a rotated basis Adam's step for W and W_decoder is `Q^T step(Q g)`, its memories
+    those of Q g.
 
     Source: Loshchilov and Hutter 2019, algorithms 1 and 2; Kingma and Ba 2015,
     algorithm 1; conventions (epsilon outside the root, no dampening) as in PyTorch.
@@ -191,7 +213,7 @@ def update(
     moved = {
         name: _update_array(
             row,
-            getattr(parameters, name),
+            value,
             gradient=getattr(gradient, name),
             first=getattr(optimiser.first, name),
             second=getattr(optimiser.second, name),
@@ -199,10 +221,11 @@ def update(
             learning_rate=learning_rate,
             axes=None if name == "b" else axes,
         )
-        for name in ("W", "b")
+        for name, value in _arrays(parameters).items()
     }
     value, first, second = (
-        Parameters(W, b) for W, b in zip(moved["W"], moved["b"], strict=True)
+        Parameters(**{name: three[part] for name, three in moved.items()})
+        for part in range(3)
     )
     return value, Optimiser(step, first, second)
 
@@ -235,37 +258,6 @@ def _update_array(
     if axes is not None:
         change = axes.T @ change
     return value - change, first, second
-
-
-def sample_inputs(
-    row: CompleteRow, generator: np.random.Generator, *, count: int
-) -> Float[ndarray, "example feature"]:
-    """Inputs: each feature 0 with probability 1 - q_i, else uniform on [0, 1)."""
-    size = (count, row["n_features"])
-    active = generator.random(size) < probabilities(row)
-    return active * generator.random(size)
-
-
-def sample_noise(
-    row: CompleteRow, generator: np.random.Generator, *, count: int
-) -> Float[ndarray, "example hidden"] | None:
-    """Noise for a batch, as `forward` takes it; None for a row without noise.
-
-    Dropout keeps a unit where a uniform number is at least p, so that on one stream a
-    higher rate drops a superset.
-    """
-    size = (count, row["n_hidden"])
-    match row["noise"]:
-        case "none":
-            return None
-        case "dropout":
-            kept = generator.random(size) >= row["rate"]
-            return kept / (1.0 - row["rate"])
-        case "gaussian_multiplicative":
-            deviation = np.sqrt(noise_variance(row["rate"]))
-            return 1.0 + deviation * generator.standard_normal(size)
-        case _:
-            return generator.standard_normal(size)
 
 
 def minibatches(row: CompleteRow) -> Iterator[tuple[ndarray, ndarray | None]]:
@@ -302,8 +294,8 @@ def replay(
     from the stream `evaluation`. A loss or checkpoint that was not reached is NaN.
     """
     if start is None:
-        initial = initial_weights(row).astype(np.float64)
-        start = Parameters(initial, np.zeros(row["n_features"]))
+        initial = _arrays(initial_parameters(row)).items()
+        start = Parameters(**{name: v.astype(np.float64) for name, v in initial})
     if evaluation is None:
         evaluation = sample_inputs(
             row, stream(row["seed"], "evaluation"), count=EVALUATION_EXAMPLES
@@ -311,29 +303,26 @@ def replay(
     kept = checkpoint_steps(row["steps"], row["weight_checkpoints"])
     recorded = loss_steps(row["steps"])
     losses = np.full(recorded.size, np.nan)
-    W_history = np.full((kept.size, *start.W.shape), np.nan)
-    b_history = np.full((kept.size, *start.b.shape), np.nan)
+    history = {
+        name: np.full((kept.size, *value.shape), np.nan)
+        for name, value in _arrays(start).items()
+    }
     parameters = start
     diverged_at_step = None
     for done, parameters in _path(row, start, batches=batches):
-        if not (np.isfinite(parameters.W).all() and np.isfinite(parameters.b).all()):
+        if not all(np.isfinite(v).all() for v in _arrays(parameters).values()):
             diverged_at_step = done
             break
         if done in recorded:
             with np.errstate(over="ignore", invalid="ignore"):
                 clean = loss(row, parameters, inputs=evaluation)
             losses[recorded == done] = clean
-        W_history[kept == done] = parameters.W
-        b_history[kept == done] = parameters.b
-    arrays = {
-        "W": parameters.W,
-        "b": parameters.b,
-        "loss_step": recorded,
-        "loss": losses,
-    }
+        for name, value in _arrays(parameters).items():
+            history[name][kept == done] = value
+    arrays = _arrays(parameters) | {"loss_step": recorded, "loss": losses}
     if kept.size:
         arrays |= {"checkpoint_step": kept}
-        arrays |= {"W_history": W_history, "b_history": b_history}
+        arrays |= {f"{name}_history": values for name, values in history.items()}
     status = "trained" if diverged_at_step is None else "diverged"
     return Artifact(arrays, status=status, diverged_at_step=diverged_at_step)
 
@@ -369,6 +358,7 @@ __all__ = [
     "replay",
     "sample_inputs",
     "sample_noise",
+    "target",
     "train",
     "update",
 ]

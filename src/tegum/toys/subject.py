@@ -39,7 +39,7 @@ class ToyModels:
                 value, the range and the remedy.
         """
         rows = complete(design, model.FACTORS)
-        check_rows(rows, _check)
+        check_rows(rows, model.check_together)
         return rows
 
     def train(
@@ -60,23 +60,3 @@ class ToyModels:
     def memory_bytes(self, row: Row) -> int:
         """About how much memory a row takes while it is trained and stored."""
         return engine.memory_bytes(row)
-
-
-NEUTRAL = {
-    "decoder": "tied",
-    "hidden_activation": "linear",
-    "target": "identity",
-    "bias": "learned",
-    "feature_values": "uniform",
-    "activity": "independent",
-}
-"""What the engine can train; other values are refused."""
-
-
-def _check(row: Row) -> None:
-    model.check_together(row)
-    for name, value in NEUTRAL.items():
-        if row[name] != value:
-            raise ValueError(
-                f"`{name}` is {row[name]!r}; the engine can only train {value!r} here"
-            )

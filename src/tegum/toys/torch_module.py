@@ -50,12 +50,21 @@ def module_class() -> type[nn.Module]:
             return activation
 
     class ToyModel(nn.Module):
-        """h = W x, noise on h in training, y = output(W^T h + b)."""
+        """h = W x, noise on h in training, y = output(W_decoder^T h + b)."""
 
-        def __init__(self, W: ndarray, b: ndarray, settings: Mapping[str, Any]) -> None:
+        def __init__(
+            self,
+            W: ndarray,
+            b: ndarray,
+            settings: Mapping[str, Any],
+            W_decoder: ndarray | None = None,
+        ) -> None:
             super().__init__()
             self.W = nn.Parameter(torch.tensor(W))
-            self.b = nn.Parameter(torch.tensor(b))
+            learned = settings["bias"] == "learned"
+            self.b = nn.Parameter(torch.tensor(b), requires_grad=learned)
+            if W_decoder is not None:
+                self.W_decoder = nn.Parameter(torch.tensor(W_decoder))
             self.settings = dict(settings)
             self.hook_input = HookPoint("hook_input")
             self.hook_hidden = HookPoint("hook_hidden")
@@ -66,11 +75,15 @@ def module_class() -> type[nn.Module]:
 
         def forward(self, inputs: torch.Tensor) -> torch.Tensor:
             x = self.hook_input(inputs)
-            hidden = self.hook_hidden(x @ self.W.mT)
+            hidden = x @ self.W.mT
+            if self.settings["hidden_activation"] == "relu":
+                hidden = torch.relu(hidden)
+            hidden = self.hook_hidden(hidden)
             noised = noised_hidden(hidden, self.settings) if self.training else hidden
             noised = self.hook_hidden_noised(noised)
             bias = self.b.unsqueeze(-2) if self.W.ndim == 3 else self.b
-            before = self.hook_pre(noised @ self.W + bias)
+            decoder = self.W_decoder if self.settings["decoder"] == "untied" else self.W
+            before = self.hook_pre(noised @ decoder + bias)
             relu = self.settings["output"] == "relu"
             return self.hook_output(torch.relu(before) if relu else before)
 
