@@ -28,10 +28,10 @@ Q, RATE = 0.1, 0.5
 CELLS = ((1.0, PALETTE[0], "circle", 0.16), (0.8, PALETTE[1], "diamond", -0.16))
 """Decay, colour, mark, and how far above its line a cell is drawn."""
 NUMBERS = (
-    ("total_interference", "Total interference", "squared dot products", (-2.0, 72.0)),
-    ("features_represented", "Features kept", "of twenty", (-0.5, 20.9)),
-    ("avoidable_interference", "Loosely packed", "avoidable share", (-0.06, 0.66)),
-    ("unit_alignment_gap", "Aligned or spread", "unit alignment gap", (-0.2, 0.2)),
+    ("total_interference", "Total interference", (-2.0, 72.0)),
+    ("features_represented", "Features kept, of twenty", (-0.5, 20.9)),
+    ("avoidable_interference", "Avoidable share of it", (-0.03, 0.32)),
+    ("unit_alignment_gap", "Spread (-) or aligned (+)", (-0.2, 0.1)),
 )
 _NOTEBOOK = LINEAGES["notebook"].factors
 _ONE, _HUNDRED = (
@@ -80,7 +80,7 @@ def settings_side_by_side(results: Results, verdicts: Sequence[Verdict]) -> go.F
         cols=2,
         horizontal_spacing=0.07,
         vertical_spacing=0.13,
-        subplot_titles=[title for _, title, *_ in NUMBERS],
+        subplot_titles=[title for _, title, _ in NUMBERS],
     )
     sparse = results.where(feature_probability=Q)
     shown = [
@@ -92,7 +92,7 @@ def settings_side_by_side(results: Results, verdicts: Sequence[Verdict]) -> go.F
         for cell in CELLS:
             for rate in (0.0, RATE):
                 _add_marks(figure, shown, number, cell, rate=rate, panel=panel)
-    style(figure, height=340 + 52 * len(shown))
+    style(figure, height=300 + 56 * len(shown))
     _name_axes(figure, [name for name, _ in shown])
     return figure
 
@@ -168,18 +168,19 @@ def _add_marks(
 
 def _name_axes(figure: go.Figure, names: Sequence[str]) -> None:
     ticks = list(range(len(names), 0, -1))
-    for panel, (_, _, unit, shown) in enumerate(NUMBERS):
-        at = {"row": 1 + panel // 2, "col": 1 + panel % 2}
-        figure.update_xaxes(title_text=unit, range=shown, **at)
+    for panel, (*_, shown) in enumerate(NUMBERS):
+        row, column = 1 + panel // 2, 1 + panel % 2
+        figure.update_xaxes(range=shown, row=row, col=column)
         figure.update_yaxes(
             tickvals=ticks,
             ticktext=list(names),
-            showticklabels=panel % 2 == 0,
+            showticklabels=column == 1,
             range=[0.4, len(names) + 0.6],
-            **at,
+            row=row,
+            col=column,
         )
-    figure.add_vline(x=0, line={"color": GREY, "width": 1, "dash": "dot"}, row=2, col=2)
-    figure.update_layout(legend={"y": -0.07}, margin={"l": 150})
+    figure.update_xaxes(zeroline=True, zerolinecolor=GREY, row=2, col=2)
+    figure.update_layout(legend={"y": -0.1}, margin={"l": 150})
 
 
 # --- the packed start ----------------------------------------------------------------
@@ -233,12 +234,11 @@ PACKED_START = Figure(
     "two layouts of PyTorch's rule, JAX's, and each model by itself.",
     packed_start,
     where={
+        **_NOTEBOOK,
         "feature_probability": Q,
         "importance_decay": 1.0,
         "rate": 0.0,
-        "optimiser": "adamw",
-        "steps": 10_000,
-        "schedule": "constant",
-        "weight_decay": 0.01,
+        "seed": 700,
     },
 )
+"""Drawn from formulas; one model stands for the setting that it is about."""
