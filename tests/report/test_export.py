@@ -1,5 +1,8 @@
 """Figures as files: what is in them, that they repeat, every way to go wrong."""
 
+import base64
+import json
+import math
 import os
 import re
 import struct
@@ -14,6 +17,7 @@ import pytest
 from plotly.subplots import make_subplots
 
 from tegum.report import save_figure
+from tegum.report.encode import figure_json
 from tegum.report.export import check_target, on_paper
 from tegum.report.figures import columns_of, style, usual_size
 
@@ -187,3 +191,38 @@ def test_without_a_browser_the_remedy_is_named(tmp_path, monkeypatch):
     monkeypatch.setenv("BROWSER_PATH", str(tmp_path / "nowhere"))
     with pytest.raises(ValueError, match=r"none was found at .*nowhere.*BROWSER_PATH"):
         check_target(tmp_path / "x.png")
+
+
+def test_long_arrays_travel_light_and_keep_seven_digits():
+    square = np.random.default_rng(0).normal(size=(200, 200))
+    text = figure_json(go.Figure(go.Heatmap(z=square)))
+    as_lists = figure_json(go.Figure(go.Heatmap(z=square.tolist())))
+    assert len(text) < 225_000
+    assert len(as_lists) < 225_000
+    sent = go.Figure(json.loads(text)).data[0].z
+    found = np.frombuffer(base64.b64decode(sent["bdata"]), "<f4").reshape(200, 200)
+    assert sent["dtype"] == "f4"
+    np.testing.assert_allclose(found, square, rtol=1e-7)
+
+
+def test_short_arrays_texts_and_gaps_stay_as_they_are():
+    x = [0.1, 0.2, math.nan, None]
+    figure = go.Figure(go.Scatter(x=x, y=["a", "b", "c", "d"], text="<b>"))
+    figure.add_trace(go.Bar(y=np.arange(3) / 10))
+    text = figure_json(figure)
+    assert "<" not in text
+    scatter, bar = json.loads(text)["data"]
+    assert scatter["x"] == [0.1, 0.2, None, None]
+    assert scatter["y"] == ["a", "b", "c", "d"]
+    assert bar["y"]["dtype"] == "f8"
+
+
+def test_numbers_too_large_for_32_bits_keep_64():
+    figure = go.Figure(go.Scatter(y=np.full(300, 1e300)))
+    assert json.loads(figure_json(figure))["data"][0]["y"]["dtype"] == "f8"
+
+
+def test_the_steps_of_an_animation_travel_too():
+    frames = [go.Frame(data=[go.Scatter(y=[k, 1])], name=str(k)) for k in range(2)]
+    figure = go.Figure(data=[go.Scatter(y=[0, 1])], frames=frames)
+    assert [f["name"] for f in json.loads(figure_json(figure))["frames"]] == ["0", "1"]
