@@ -19,7 +19,9 @@ from tegum.results import Results
 from tegum.theory.small_models import boundary_importance
 
 IGNORED, SHARED, OWN = "#ffffff", PALETTE[1], PALETTE[0]
-"""White, vermilion and blue: the usual picture's colours, told apart by everyone."""
+BETWEEN = PALETTE[3]
+"""White, vermilion and blue: nearly the usual picture's, and told apart by everyone. Of
+vermilion and blue the even mixture would be grey; purple stands in for it."""
 INK = "#1a1a1a"
 UNKNOWN = "#b9bec5"
 PHASES = (
@@ -35,7 +37,7 @@ SIZES = ((2, "n = 2, m = 1"), (3, "n = 3, m = 2"))
 
 @dataclass(frozen=True)
 class Plane:
-    """One number of every cell, in the median or mean over seeds."""
+    """Every number of every cell, in the median or mean over seeds."""
 
     densities: tuple[float, ...]
     importances: tuple[float, ...]
@@ -115,7 +117,8 @@ def boundary_figure(results: Results, store: Any) -> go.Figure:
                 group=name,
                 show_legend=column == 1,
             )
-            line.mode = "lines"
+            dash = "dash" if number == "own" else "solid"
+            line.update(mode="lines", line={"dash": dash})
             figure.add_trace(line, row=1, col=column)
             for suffix, what, mark in (
                 ("", BEST, symbol),
@@ -190,8 +193,10 @@ def _add_panel(
         row=row,
         col=column,
     )
+    figure.update_xaxes(range=_extent(found.densities), row=row, col=column)
+    figure.update_yaxes(range=_extent(found.importances), row=row, col=column)
     if rate == 0.0:
-        density = np.geomspace(0.01, 4.0 / 7.0, 60)
+        density = np.geomspace(found.densities[0], 4.0 / 7.0, 60)
         low, high = np.array([boundary_importance(s) for s in density]).T
         for edge in (low, high) if n == 2 else (low,):
             figure.add_trace(
@@ -208,25 +213,34 @@ def _add_panel(
             )
 
 
+def _extent(levels: Sequence[float]) -> list[float]:
+    """From half a cell before the first level to half a one after the last, as log10."""
+    powers = np.log10(levels)
+    half = 0.5 * float(np.diff(powers).mean()) if len(levels) > 1 else 0.1
+    return [float(powers[0]) - half, float(powers[-1]) + half]
+
+
 def _cells(found: Plane, kind: str) -> go.Heatmap:
     """Every cell in the colour of its phase, or the blend of those of its starts."""
     if kind == MEAN:
-        names = ("ignored_of_starts", "shared_of_starts", "own_of_starts")
-        weights = np.stack([found.numbers[name] for name in names])
+        ignored = found.numbers["near_ignored_of_starts"]
+        own = found.numbers["near_own_of_starts"]
     else:
         name = "optimal_dimensionality" if kind == THEORY else "dimensionality"
-        weights = _blend(found.numbers[name])
+        D = found.numbers[name]
+        ignored, own = (np.clip(near, 0.0, 1.0) for near in (1 - 2 * D, 2 * D - 1))
     prefix = "optimal_" if kind == THEORY else ""
     shown = [found.numbers[prefix + "norm"], found.numbers[prefix + "dimensionality"]]
     other = "optimal_superposition" if kind == THEORY else "superposition_of_last"
     text = "|W_n| %{customdata[0]:.2f}, superposition %{customdata[2]:.2f}, "
     text += "D = %{customdata[1]:.2f}"
     if kind == MEAN:
-        shown, other = list(weights), "agrees_of_starts"
+        names = ("ignored_of_starts", "shared_of_starts", "own_of_starts")
+        shown, other = [found.numbers[name] for name in names], "agrees_of_starts"
         text = "ignored %{customdata[0]:.0%}, in superposition %{customdata[1]:.0%}, "
         text += "own %{customdata[2]:.0%}; as theory %{customdata[3]:.0%}"
-    count = weights[0].size
-    colours = [_mixed(one) for one in weights.reshape(3, -1).T]
+    count = own.size
+    colours = [_mixed(*near) for near in zip(ignored.flat, own.flat, strict=True)]
     scale = [
         [(position + end) / count, colour]
         for position, colour in enumerate(colours)
@@ -235,7 +249,7 @@ def _cells(found: Plane, kind: str) -> go.Heatmap:
     return go.Heatmap(
         x=found.densities,
         y=found.importances,
-        z=(np.arange(count) + 0.5).reshape(weights[0].shape),
+        z=(np.arange(count) + 0.5).reshape(own.shape),
         zmin=0,
         zmax=count,
         colorscale=scale,
@@ -246,22 +260,15 @@ def _cells(found: Plane, kind: str) -> go.Heatmap:
     )
 
 
-def _blend(D: ndarray) -> ndarray:
-    """How much of white, vermilion and blue: all of one at D = 0, 1/2 and 1."""
-    return np.stack(
-        [
-            np.clip(1.0 - 2.0 * D, 0.0, 1.0),
-            1.0 - np.abs(2.0 * D - 1.0),
-            np.clip(2.0 * D - 1.0, 0.0, 1.0),
-        ]
-    )
-
-
-def _mixed(weights: ndarray) -> str:
-    if np.isnan(weights).any():
+def _mixed(ignored: float, own: float) -> str:
+    """White for what is ignored; the rest goes from vermilion by purple to blue."""
+    if np.isnan(ignored) or np.isnan(own):
         return UNKNOWN
-    corners = np.array([hex_to_rgb(colour) for colour in (IGNORED, SHARED, OWN)])
-    red, green, blue = (round(float(part)) for part in weights @ corners)
+    kept = 1.0 - ignored
+    toward_own = own / kept if kept > 0.0 else 0.0
+    path = np.array([hex_to_rgb(colour) for colour in (SHARED, BETWEEN, OWN)])
+    hue = [np.interp(toward_own, (0.0, 0.5, 1.0), channel) for channel in path.T]
+    red, green, blue = (round(255.0 * ignored + kept * part) for part in hue)
     return f"rgb({red},{green},{blue})"
 
 
@@ -315,7 +322,8 @@ def _finish(figure: go.Figure, *, rows: int, columns: int, height: int) -> None:
     )
     figure.update_xaxes(title_text="density 1 - S", row=rows)
     figure.update_yaxes(title_text="relative importance", col=1)
-    for _, name, fill, _ in PHASES:
+    swatches = [(name, fill) for _, name, fill, _ in PHASES]
+    for name, fill in [*swatches[:2], ("between", BETWEEN), swatches[2]]:
         figure.add_trace(
             go.Scatter(
                 x=[None],

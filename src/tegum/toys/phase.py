@@ -46,6 +46,8 @@ NUMBERS = (
     "ignored_of_starts",
     "shared_of_starts",
     "own_of_starts",
+    "near_ignored_of_starts",
+    "near_own_of_starts",
     "agrees_of_starts",
     "reached_of_starts",
     "optimal_dimensionality",
@@ -124,7 +126,11 @@ def _optima(
 
 
 def phase_numbers(artifact: Artifact, row: Row) -> Mapping[str, float]:
-    """The phase of the best start, of all starts, and of the optimum of the row."""
+    """The phase of the best start, of all starts, and of the optimum of the row.
+
+    Beside the shares of starts in a phase stand two that do not jump at its edges:
+    `near_ignored` is the mean of `max(0, 1 - 2 D)` and `near_own` of `max(0, 2 D - 1)`.
+    """
     best = _last(artifact.arrays["W"])
     runs = _last(artifact.arrays["W_of_starts"])
     least = optimum(row)
@@ -136,7 +142,7 @@ def phase_numbers(artifact: Artifact, row: Row) -> Mapping[str, float]:
     diverged = math.isnan(now)
 
     def share(holds: Any) -> float:
-        """Over starts, those that diverged left out; NaN if all did."""
+        """The mean over starts, those that diverged left out; NaN if all did."""
         known = ~np.isnan(of_runs)
         return float(np.asarray(holds)[known].mean()) if known.any() else math.nan
 
@@ -156,6 +162,8 @@ def phase_numbers(artifact: Artifact, row: Row) -> Mapping[str, float]:
         "ignored_of_starts": share(of_runs == 0.0),
         "shared_of_starts": share(of_runs == 1.0),
         "own_of_starts": share(of_runs == 2.0),
+        "near_ignored_of_starts": share(np.clip(1.0 - 2.0 * runs[0], 0.0, 1.0)),
+        "near_own_of_starts": share(np.clip(2.0 * runs[0] - 1.0, 0.0, 1.0)),
         "agrees_of_starts": share(of_runs == wanted),
         "reached_of_starts": share(beyond <= REACHED),
         "optimal_dimensionality": float(ideal[0]),
@@ -209,13 +217,21 @@ _SHARES = (
     "ignored_of_starts",
     "shared_of_starts",
     "own_of_starts",
+    "near_ignored_of_starts",
+    "near_own_of_starts",
     "agrees_of_starts",
     "reached_of_starts",
     "dimensionality",
     "optimal_dimensionality",
 )
 _YES_OR_NO = ("ignored", "shared", "own", "agrees", "shared_beyond_optimum")
-_OF_STARTS = tuple(name for name in NUMBERS if name.endswith("_of_starts"))
+_OF_STARTS = (
+    "ignored_of_starts",
+    "shared_of_starts",
+    "own_of_starts",
+    "agrees_of_starts",
+    "reached_of_starts",
+)
 
 PHASE = Measure(
     name="phase",
