@@ -15,6 +15,7 @@ from tegum.measures.redundancy import enumerated_masks, escape_by_masks
 from tegum.measures.sphere import random_rotations
 from tegum.store import Store
 from tegum.studies import _survival_measures as measured
+from tegum.studies import _survival_picture as drawn
 from tegum.studies import study_named
 from tegum.studies import survival as asked
 from tegum.studies._survival_measures import KEPT, SURVIVAL
@@ -345,9 +346,18 @@ def test_the_figure_counts_masks_of_the_stored_weights():
     (figure,) = STUDY.figures
     results = execute(STUDY, store, seeds=1, where=figure.where, workers=1)
     assert len(results) == 2
-    drawn = figure.draw(results, store)
-    assert len(drawn.data) == 2 * (5 + 5 + 4)
-    counted = [t for t in drawn.data if t.name == "counted over all masks"]
+    picture = figure.draw(results, store)
+    assert len(picture.data) == 2 * (5 + 5 + 4)
+    counted = [t for t in picture.data if t.name == "counted over all masks"]
     for trace in counted:
         assert trace.y[0] == pytest.approx(1.0)
         assert max(trace.y) <= 1.0 + 1e-9
+
+
+def test_seeds_that_lack_a_cell_do_not_enter_the_picture_s_averages():
+    found = invented.results(STUDY, seeds=30)
+    cells = found.where(
+        n_hidden=8, steps=asked.STEPS, rate=0.5, feature_probability=[0.3, 0.1]
+    )
+    assert len(set(cells["seed"])) == 30
+    assert len(drawn._by_seed(cells, "norm_auc")) == 24

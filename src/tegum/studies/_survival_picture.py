@@ -68,14 +68,14 @@ def carriers_and_errors(results: Results, verdicts: Sequence[Verdict]) -> go.Fig
             [{"colspan": 4}, None, None, None] * 3,
             [{"colspan": 7}, *[None] * 6, {"colspan": 5}, *[None] * 4],
         ],
-        horizontal_spacing=0.055,
+        horizontal_spacing=0.072,
         vertical_spacing=0.2,
         subplot_titles=[
-            "Units of a feature: uniform",
-            "Units of a feature: decaying",
-            "Loss against units, rotating",
+            "Carriers: uniform",
+            "Carriers: decaying",
+            "Loss against carriers",
             "How far predictions of the masks are off",
-            "Telling kept from lost features",
+            "Telling kept from lost",
         ],
     )
     usual = results.where(n_hidden=N_HIDDEN, steps=STEPS)
@@ -269,10 +269,13 @@ def _marks(
 
 
 def _by_seed(results: Results, number: str) -> Float[ndarray, " seed"]:
-    """A number averaged over the cells within each seed; NaN where one lacks it."""
-    seeds = results["seed"]
-    values = results[number].astype(np.float64)
-    return np.array([values[seeds == seed].mean() for seed in np.unique(seeds)])
+    """A number averaged over the cells, for each seed that the design has in all."""
+    seeds, places, count = np.unique(
+        results["seed"], return_inverse=True, return_counts=True
+    )
+    total = np.zeros(len(seeds))
+    np.add.at(total, places, results[number].astype(np.float64))
+    return (total / count)[count == count.max()]
 
 
 # --- survival predicted against counted ----------------------------------------------
