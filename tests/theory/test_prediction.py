@@ -32,8 +32,8 @@ def test_every_number_comes_with_its_spread():
 
 
 def test_a_prediction_is_the_median_over_its_starts():
-    row = a_row(n_features=3, n_hidden=2)
-    starts = gaussian_starts(3, 2, count=3, seed=5)
+    row = a_row(n_features=3, n_hidden=1)
+    starts = gaussian_starts(3, 1, count=3, seed=5)
     minima = local_minima(starts, feature_probability=0.3)
     norms = [(minimum.W**2).sum() / 3 for minimum in minima]
     found = predict_population(row, starts=3, seed=5)

@@ -94,8 +94,8 @@ def predict_population(row: Row, *, starts: int = STARTS, seed: int = 0) -> Pred
     and dropout rate. Optimiser, steps and the row's own seed are not used. What decides
     its error is that gradient descent need not end in the minima found here; the
     quadrature's part is about 1e-5 of the loss (`docs/theory.md`). Time grows as n^2
-    2^m with dropout and n^2 without: twenty features on five units take about ten
-    seconds for each start, eight on three less than one.
+    2^m with dropout and n^2 without: with dropout twenty features on five units take
+    about ten seconds for each start, more where the loss is flat; eight on three one.
 
     Raises:
         ValueError: a variant of the model, noise without masks, an L1 penalty or weight
