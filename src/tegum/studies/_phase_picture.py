@@ -214,7 +214,7 @@ def _add_panel(
 
 
 def _extent(levels: Sequence[float]) -> list[float]:
-    """From half a cell before the first level to half a one after the last, as log10."""
+    """The powers of ten half a cell before the first level and after the last."""
     powers = np.log10(levels)
     half = 0.5 * float(np.diff(powers).mean()) if len(levels) > 1 else 0.1
     return [float(powers[0]) - half, float(powers[-1]) + half]
