@@ -2,6 +2,7 @@
 
 import itertools
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import pytest
@@ -49,6 +50,7 @@ STUDY = replace(
     asked.STUDY,
     name="geometry-untrained",
     subject=FunctionSubject("digons", toy, factors=FACTORS, in_process=True),
+    designs={"demo": asked.DEMO},
     measures=[GEOMETRY, TRAINING],
     claims=(),
 )
@@ -56,8 +58,15 @@ STUDY = replace(
 
 
 @pytest.fixture(scope="module")
-def store():
-    return Store.in_memory()
+def drawn():
+    """A figure by its name, drawn once from one seed of each cell."""
+    store = Store.in_memory()
+
+    @cache
+    def draw(name):
+        return gallery.figure(name, study=STUDY, store=store, seeds=1, workers=1)
+
+    return draw
 
 
 # --- what is compared ----------------------------------------------------------------
@@ -173,8 +182,8 @@ def test_the_headline_stands_where_every_number_is_undefined():
 
 
 @pytest.mark.parametrize("name", FIGURES)
-def test_every_figure_draws_itself_from_few_rows(name, store):
-    figure = gallery.figure(name, study=STUDY, store=store, seeds=1, workers=1)
+def test_every_figure_draws_itself_from_few_rows(name, drawn):
+    figure = drawn(name)
     assert len(figure.data) > 3
     assert len(figure.to_json()) < 400_000
     names = [trace.name for trace in figure.data if trace.showlegend]
@@ -188,14 +197,14 @@ def test_figures_of_small_models_train_few(name):
     assert sum(engine.core_seconds(row) for row in rows) < 60
 
 
-def test_features_in_space_can_be_turned(store):
-    figure = gallery.figure("features-in-3d", study=STUDY, store=store, seeds=1)
+def test_features_in_space_can_be_turned(drawn):
+    figure = drawn("features-in-3d")
     assert {trace.type for trace in figure.data} == {"scatter3d"}
     assert figure.layout.scene.aspectmode == figure.layout.scene2.aspectmode == "cube"
 
 
-def test_the_discs_add_up_to_all_features(store):
-    figure = gallery.figure("dimensionality", study=STUDY, store=store, seeds=1)
+def test_the_discs_add_up_to_all_features(drawn):
+    figure = drawn("dimensionality")
     discs = [trace for trace in figure.data if trace.mode == "markers"]
     assert len(discs) == 2
     for trace in discs:
@@ -203,8 +212,8 @@ def test_the_discs_add_up_to_all_features(store):
         assert sum(trace.customdata) == pytest.approx(levels, abs=0.02)
 
 
-def test_the_loss_of_a_trajectory_starts_where_its_weights_do(store):
-    figure = gallery.figure("trajectories", study=STUDY, store=store, seeds=1)
+def test_the_loss_of_a_trajectory_starts_where_its_weights_do(drawn):
+    figure = drawn("trajectories")
     first = min(x for t in figure.data for x in t.x if x is not None)
     assert first == 100
     assert {t.name for t in figure.data if t.showlegend} == {"dropped", "digon"}
