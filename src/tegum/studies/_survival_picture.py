@@ -310,7 +310,7 @@ def survival_over_rates(results: Results, store: Store) -> go.Figure:
     style(figure, height=640)
     figure.update_xaxes(title_text="dropout rate of the masks", row=2)
     figure.update_yaxes(range=[0.0, 1.02])
-    figure.update_layout(legend={"y": -0.14})
+    figure.update_layout(legend={"y": -0.14}, margin={"l": 84})
     return figure
 
 
