@@ -14,17 +14,27 @@ if TYPE_CHECKING:
     from tegum.planning.histories import product as product
     from tegum.planning.ledger import Ledger as Ledger
     from tegum.planning.maps import grid_map as grid_map
+    from tegum.planning.measures import QUERIES as QUERIES
+    from tegum.planning.measures import SPENDING as SPENDING
+    from tegum.planning.measures import WORLD as WORLD
+    from tegum.planning.oracle import Oracle as Oracle
     from tegum.planning.outcome import Outcome as Outcome
     from tegum.planning.problem import Problem as Problem
     from tegum.planning.problem import restricted as restricted
     from tegum.planning.problem import tabular as tabular
     from tegum.planning.problem import without as without
+    from tegum.planning.subject import PlanningProblems as PlanningProblems
     from tegum.planning.trees import tree as tree
 
 _HOME = {
     "Ledger": "ledger",
+    "Oracle": "oracle",
     "Outcome": "outcome",
+    "PlanningProblems": "subject",
     "Problem": "problem",
+    "QUERIES": "measures",
+    "SPENDING": "measures",
+    "WORLD": "measures",
     "from_gymnasium": "environments",
     "from_simulator": "environments",
     "grid_map": "maps",

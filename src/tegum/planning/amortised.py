@@ -100,11 +100,11 @@ def q_learning(
 ) -> Outcome:  # fmt: skip
     """Tabular Q-learning by replay of transitions drawn at random from the data.
 
-    `updates` times `Q(s, a) += rate (r + discount max Q(s', .) - Q(s, a))` from Q = 0, with the given
-    rate, or `visits^-0.6` where it is 0: with 1 / visits it would take exponentially
-    long. `unseen` says whether actions that were never seen count in the maximum and
-    may be taken: `excluded`, or at their initial `zero`, which is optimistic where
-    rewards are negative.
+    `updates` times `Q(s, a) += rate (r + discount max Q(s', .) - Q(s, a))`, beginning
+    at Q = 0, with the given rate, or `visits^-0.6` where it is 0: with 1 / visits it
+    would take exponentially long. `unseen` says whether actions that were never seen
+    count in the maximum and may be taken: `excluded`, or at their initial `zero`, which
+    is optimistic where rewards are negative.
 
     Source: Watkins and Dayan 1992; replay: Lin 1992; rate: Even-Dar and Mansour 2003.
 

@@ -22,12 +22,13 @@ from tegum.planning.exact import (
     require_prices,
     solve,
     sweep,
+    whole_steps,
 )
 from tegum.planning.ledger import Ledger
 from tegum.planning.outcome import Execution, Outcome, one_hot, run
 from tegum.planning.problem import Problem
 from tegum.planning.shortest import breadth_first as _breadth_first
-from tegum.planning.shortest import forward_search, way_found
+from tegum.planning.shortest import forward_search, level_search, way_found
 
 LARGE = 10**12
 """A budget that nothing here exhausts."""
@@ -102,18 +103,22 @@ def _search(problem: Problem, *, budget: int, method: str, informed: bool) -> Ou
     require_certain(problem, method=method)
     nothing = np.zeros(problem.n_states, bool)
     estimate = np.maximum(-problem.bound, 0.0) * informed
+    whole = informed and whole_steps(problem, estimate)
     action = np.full(problem.n_states, -1)
     times = np.zeros(problem.n_states, dtype=np.int64)
     spent = 0
     for start in problem.starts:
         common = (problem.terminal, int(start), nothing, False, int(budget - spent))
-        to = problem.successor[:, :, 0]
-        if informed:
+        if whole:
+            _, expanded, came_by, end = level_search(
+                problem.moves, common[0], estimate, *common[1:]
+            )
+        elif informed:
             _, expanded, came_by, end = forward_search(
-                to, prices(problem), problem.allowed, common[0], estimate, *common[1:]
+                problem.moves, prices(problem), common[0], estimate, *common[1:]
             )
         else:
-            _, expanded, came_by, end = _breadth_first(to, problem.allowed, *common)
+            _, expanded, came_by, end = _breadth_first(problem.moves, *common)
         spent += expanded.size
         np.add.at(times, expanded, 1)
         if end >= 0:

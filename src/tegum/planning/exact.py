@@ -82,6 +82,16 @@ def level(problem: Problem) -> bool:
     return bool((problem.expected_reward[problem.allowed] == -1.0).all())
 
 
+def whole_steps(problem: Problem, estimate: Float[ndarray, " state"]) -> bool:
+    """Whether every action costs 1, and estimates of what is left are consistent.
+
+    That is, whole numbers that fall by at most 1 with every move.
+    """
+    if not level(problem) or (estimate != np.floor(estimate)).any():
+        return False
+    return bool((estimate[:, None] <= estimate[problem.moves] + 1.0).all())
+
+
 def fixed_order(problem: Problem) -> Int[ndarray, "state action"]:
     """Ties decided for the action with the lowest number."""
     every = np.arange(problem.n_actions, dtype=np.int64)
@@ -96,22 +106,17 @@ def distances_of(
     For certain moves that all cost something; removed states may not be entered.
     """
     gone = np.zeros(problem.n_states, bool) if removed is None else removed
-    to = problem.successor[:, :, 0]
     if level(problem):
-        return level_distances(to, problem.allowed, problem.terminal, gone)
-    return distances(to, prices(problem), problem.allowed, problem.terminal, gone)
+        return level_distances(problem.moves, problem.terminal, gone)
+    return distances(problem.moves, prices(problem), problem.terminal, gone)
 
 
 def _by_distance(problem: Problem) -> Solution:
     nothing = np.zeros(problem.n_states, bool)
-    distance, _ = distances(
-        problem.successor[:, :, 0], prices(problem), problem.allowed, problem.terminal,
-        nothing,
-    )  # fmt: skip
+    distance, _ = distances_of(problem)
     action = greedy_actions(
-        problem.successor[:, :, 0], prices(problem), problem.allowed, distance, nothing,
-        fixed_order(problem),
-    )  # fmt: skip
+        problem.moves, prices(problem), distance, nothing, fixed_order(problem)
+    )
     return Solution(-distance, action, 0)
 
 
@@ -257,4 +262,5 @@ __all__ = [
     "require_prices",
     "solve",
     "sweep",
+    "whole_steps",
 ]

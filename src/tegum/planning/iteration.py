@@ -64,29 +64,48 @@ def expert_iteration(
 def _ahead(
     s, depth, successor, probability, reward, allowed, terminal, value, discount, spent
 ):
-    """The value of a state by looking so many moves ahead, and its best action."""
-    if terminal[s]:
-        return 0.0, -1
-    if depth == 0:
-        return value[s], -1
+    """The value of a state by looking so many moves ahead, and its best action.
+
+    Depth first on a stack of its own: compiled code kept on disk can not call itself.
+    """
+    branches = successor.shape[2]
+    at = np.empty(depth + 1, np.int64)
+    leg = np.zeros(depth + 1, np.int64)
+    later, best = np.zeros(depth + 1), np.full(depth + 1, -np.inf)
+    chosen = np.full(depth + 1, -1, np.int64)
+    at[0], level, found = s, 0, 0.0
     spent[0] += 1
-    best, chosen = -np.inf, -1
-    for a in range(allowed.shape[1]):
-        if allowed[s, a]:
-            later = 0.0
-            for k in range(successor.shape[2]):
-                if probability[s, a, k] > 0.0:
-                    found, _ = _ahead(
-                        successor[s, a, k], depth - 1, successor, probability, reward,
-                        allowed, terminal, value, discount, spent,
-                    )  # fmt: skip
-                    later += probability[s, a, k] * found
-            worth = reward[s, a] + discount * later
-            if worth > best:
-                best, chosen = worth, a
-    if chosen < 0:
-        return value[s], -1
-    return best, chosen
+    while True:
+        here = at[level]
+        a, k = leg[level] // branches, leg[level] % branches
+        if a == allowed.shape[1]:
+            found = best[level] if chosen[level] >= 0 else value[here]
+            if level == 0:
+                return found, chosen[0]
+            level -= 1
+            a, k = leg[level] // branches, leg[level] % branches
+            later[level] += probability[at[level], a, k] * found
+        elif (
+            not allowed[here, a]
+            or probability[here, a, k] == 0.0
+            or terminal[successor[here, a, k]]
+        ):
+            pass
+        elif level == depth - 1 or terminal[successor[here, a, k]]:
+            later[level] += probability[here, a, k] * value[successor[here, a, k]]
+        else:
+            level += 1
+            spent[0] += 1
+            at[level], leg[level] = successor[here, a, k], 0
+            later[level], best[level], chosen[level] = 0.0, -np.inf, -1
+            continue
+        if k == branches - 1 and allowed[at[level], a]:
+            worth = reward[at[level], a] + discount * later[level]
+            if worth > best[level]:
+                best[level], chosen[level] = worth, a
+        if k == branches - 1:
+            later[level] = 0.0
+        leg[level] += 1
 
 
 @compiled
@@ -95,7 +114,7 @@ def _taught(
     successor, probability, reward, chance, allowed, terminal, starts, bound, discount,
     steps, length, depth, randomness, budget, draws,
 ):  # fmt: skip
-    value = bound.copy()
+    value = np.where(terminal, 0.0, bound)
     action = np.full(value.size, -1, np.int64)
     covered = np.zeros(allowed.shape, np.int64)
     spent = np.zeros(1, np.int64)

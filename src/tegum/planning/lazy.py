@@ -15,10 +15,10 @@ import numpy as np
 
 from tegum.planning.compiled import below, compiled
 from tegum.planning.shortest import (
-    breadth_first,
     canonical_way,
     forward_search,
     greedy_action,
+    level_search,
     predecessors,
     remove_and_repair,
 )
@@ -27,18 +27,18 @@ from tegum.planning.shortest import (
 @compiled
 @no_type_check
 def lazy_by_search(
-    successor, cost, allowed, goal, estimate, level, queries, says, order, budget
+    successor, cost, goal, estimate, level, queries, says, order, budget
 ):
     """Plan each query by a search of its own until its way is clean.
 
     `says[s]` is the oracle's answer about a state. `level` means that every move costs
-    1 and nothing is estimated. Returns the moves of the states on accepted ways (-1
-    elsewhere), which queries were solved, the states asked about in order, the number
-    of questions with repetitions, of replans and of expansions, and how often each
-    state was expanded.
+    1 and estimates are whole numbers. Returns the moves of the states on accepted ways
+    (-1 elsewhere), which queries were solved, the states asked about in order, the
+    number of questions with repetitions, of replans and of expansions, and how often
+    each state was expanded.
     """
-    states = allowed.shape[0]
-    first, edge = predecessors(successor, allowed)
+    states = successor.shape[0]
+    first, edge = predecessors(successor)
     removed, known = np.zeros(states, np.bool_), np.zeros(states, np.bool_)
     asked = np.empty(states, np.int64)
     action = np.full(states, -1, np.int64)
@@ -49,28 +49,22 @@ def lazy_by_search(
         start = queries[q]
         while not solved[q] and expansions < budget:
             if level:
-                price, expanded, _, end = breadth_first(
-                    successor, allowed, goal, start, removed, True, budget - expansions
-                )
+                price, expanded, _, end = level_search(
+                    successor, goal, estimate, start, removed, True,
+                    budget - expansions,
+                )  # fmt: skip
             else:
                 price, expanded, _, end = forward_search(
-                    successor,
-                    cost,
-                    allowed,
-                    goal,
-                    estimate,
-                    start,
-                    removed,
-                    True,
+                    successor, cost, goal, estimate, start, removed, True,
                     budget - expansions,
-                )
+                )  # fmt: skip
             expansions += expanded.size
             for s in expanded:
                 times[s] += 1
             if end < 0:
                 break
             way, moves = canonical_way(
-                successor, cost, allowed, goal, first, edge, start, removed, price,
+                successor, cost, goal, first, edge, start, removed, price,
                 order, price[end],
             )  # fmt: skip
             bad = -1
@@ -95,16 +89,14 @@ def lazy_by_search(
 
 @compiled
 @no_type_check
-def lazy_by_values(
-    successor, cost, allowed, goal, distance, queries, says, order, budget
-):
+def lazy_by_values(successor, cost, goal, distance, queries, says, order, budget):
     """Follow the values of all states, and repair them whenever a way is refused.
 
     As `lazy_by_search`, with backups in place of expansions. `distance` is changed to
     the prices that are left, and returned with what was removed.
     """
-    states = allowed.shape[0]
-    first, edge = predecessors(successor, allowed)
+    states = successor.shape[0]
+    first, edge = predecessors(successor)
     keys = np.empty(edge.size + states + 1)
     items = np.empty(edge.size + states + 1, np.int64)
     removed, known = np.zeros(states, np.bool_), np.zeros(states, np.bool_)
@@ -128,13 +120,13 @@ def lazy_by_values(
                     break
                 if goal[s]:
                     break
-                a = greedy_action(s, successor, cost, allowed, distance, removed, order)
+                a = greedy_action(s, successor, cost, distance, removed, order)
                 s = successor[s, a]
             if bad < 0:
                 solved[q] = True
                 continue
             backups += remove_and_repair(
-                bad, successor, cost, allowed, first, edge, distance, removed, keys,
+                bad, successor, cost, first, edge, distance, removed, keys,
                 items,
             )  # fmt: skip
             retrainings += 1
@@ -144,7 +136,7 @@ def lazy_by_values(
 @compiled
 @no_type_check
 def certify_by_values(
-    successor, cost, allowed, goal, distance, queries, says, order, epsilon, delta,
+    successor, cost, goal, distance, queries, says, order, epsilon, delta,
     draws, budget,
 ):  # fmt: skip
     """Passes from random queries until so many in a row are clean that few are not.
@@ -156,8 +148,8 @@ def certify_by_values(
     however many rounds it takes. Returns what `lazy_by_values` does, with the number
     of passes and whether the last round was clean.
     """
-    states = allowed.shape[0]
-    first, edge = predecessors(successor, allowed)
+    states = successor.shape[0]
+    first, edge = predecessors(successor)
     keys = np.empty(edge.size + states + 1)
     items = np.empty(edge.size + states + 1, np.int64)
     removed, known = np.zeros(states, np.bool_), np.zeros(states, np.bool_)
@@ -184,12 +176,12 @@ def certify_by_values(
                     break
                 if goal[s]:
                     break
-                a = greedy_action(s, successor, cost, allowed, distance, removed, order)
+                a = greedy_action(s, successor, cost, distance, removed, order)
                 s = successor[s, a]
             if bad >= 0:
                 clean = False
                 backups += remove_and_repair(
-                    bad, successor, cost, allowed, first, edge, distance, removed, keys,
+                    bad, successor, cost, first, edge, distance, removed, keys,
                     items,
                 )  # fmt: skip
                 break

@@ -92,6 +92,15 @@ class Problem:
         return self.n_branches == 1
 
     @cached_property
+    def moves(self) -> Int[ndarray, "state action"]:
+        """Where each action leads, moves being certain; one not allowed stays put."""
+        assert self.deterministic
+        here = np.arange(self.n_states, dtype=np.int32)[:, None]
+        found = np.where(self.allowed, self.successor[:, :, 0], here)
+        found.setflags(write=False)
+        return found
+
+    @cached_property
     def expected_reward(self) -> Float[ndarray, "state action"]:
         """What an action brings on average: the sum of p_k r_k over its branches."""
         if self.deterministic:

@@ -28,7 +28,7 @@ from numpy import ndarray
 from tegum.arrays import stream
 from tegum.planning.compiled import counter
 from tegum.planning.direct import require_budget, require_certain
-from tegum.planning.exact import distances_of, fixed_order, level, prices
+from tegum.planning.exact import distances_of, fixed_order, prices, whole_steps
 from tegum.planning.experience import Experience, gather, observed
 from tegum.planning.lazy import certify_by_values, lazy_by_search, lazy_by_values
 from tegum.planning.ledger import Ledger
@@ -164,7 +164,8 @@ def _states_in(
     problem: Problem, visits: Float[ndarray, "state action branch"]
 ) -> Bool[ndarray, " state"]:
     """The states that some transition of the data leaves or enters."""
-    seen = visits.any(axis=(1, 2))
+    seen = np.zeros(problem.n_states, dtype=bool)
+    seen[np.flatnonzero(visits.any(axis=(1, 2)))] = True
     seen[problem.successor[visits > 0.0]] = True
     return seen
 
@@ -247,11 +248,10 @@ def _lazy_search(
     informed: bool,
 ) -> Outcome:  # fmt: skip
     require_certain(problem, method="lazy pruning")
-    uniform_price = level(problem) and not informed
-    estimate = np.maximum(-problem.bound, 0.0)
+    estimate = np.maximum(-problem.bound, 0.0) * informed
     action, _, asked, raw, replans, expansions, times = lazy_by_search(
-        problem.successor[:, :, 0], prices(problem), problem.allowed, problem.terminal,
-        estimate if informed else np.zeros_like(estimate), uniform_price,
+        problem.moves, prices(problem), problem.terminal, estimate,
+        whole_steps(problem, estimate),
         problem.starts, oracle.says,
         tie_order(problem, pruning, side="search", seed=seed), int(budget),
     )  # fmt: skip
@@ -281,24 +281,24 @@ def _lazy_learning(
         )
     require_certain(seen, method=f"{pruning.procedure} pruning")
     distance, settled = distances_of(seen)
-    to, price = seen.successor[:, :, 0], prices(seen)
+    to, price = seen.moves, prices(seen)
     order = tie_order(seen, pruning, side="data", seed=seed)
     left = max(int(budget) - data.ledger.operations - settled, 0)
     certified, passes = None, 0
     if pruning.procedure == "lazy":
         distance, gone, _, asked, raw, rounds, backups = lazy_by_values(
-            to, price, seen.allowed, seen.terminal, distance, problem.starts,
+            to, price, seen.terminal, distance, problem.starts,
             oracle.says, order, left,
         )  # fmt: skip
     else:
         distance, gone, asked, raw, rounds, backups, passes, certified = (
             certify_by_values(
-                to, price, seen.allowed, seen.terminal, distance, problem.starts,
+                to, price, seen.terminal, distance, problem.starts,
                 oracle.says, order, pruning.epsilon, pruning.delta,
                 counter(seed, "certificate"), left,
             )
         )  # fmt: skip
-    action = greedy_actions(to, price, seen.allowed, distance, gone, order)
+    action = greedy_actions(to, price, distance, gone, order)
     policy = one_hot(action, n_actions=problem.n_actions)[lump]
     ledger = data.ledger + Ledger(
         backups=settled + backups, state_checks=raw, unique_state_checks=asked.size,

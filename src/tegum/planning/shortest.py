@@ -1,8 +1,9 @@
 """Kernels for certain moves at a price: shortest ways, and their repair.
 
-Every move costs more than 0. A way is canonical: among moves that are equally good
-the one that stands first in `order` is taken, so that two planners which both find
-shortest ways walk the same one.
+Every move costs more than 0; one that is not allowed leads nowhere else, and so lies
+on no shortest way (see `Problem.moves`). A way is canonical: among moves that are
+equally good the one that stands first in `order` is taken, so that two planners which
+both find shortest ways walk the same one.
 """
 
 from __future__ import annotations
@@ -19,13 +20,13 @@ TIE = 1e-9
 
 @compiled
 @no_type_check
-def predecessors(successor, allowed):
+def predecessors(successor):
     """Who leads to each state, as a list of `state * actions + action` by target."""
-    states, actions = allowed.shape
+    states, actions = successor.shape
     first = np.zeros(states + 1, np.int64)
     for s in range(states):
         for a in range(actions):
-            if allowed[s, a]:
+            if successor[s, a] != s:
                 first[successor[s, a] + 1] += 1
     for s in range(states):
         first[s + 1] += first[s]
@@ -33,8 +34,8 @@ def predecessors(successor, allowed):
     place = first[:states].copy()
     for s in range(states):
         for a in range(actions):
-            if allowed[s, a]:
-                to = successor[s, a]
+            to = successor[s, a]
+            if to != s:
                 edge[place[to]] = s * actions + a
                 place[to] += 1
     return first, edge
@@ -78,14 +79,14 @@ def pop(keys, items, size):
 
 @compiled
 @no_type_check
-def distances(successor, cost, allowed, goal, removed):
+def distances(successor, cost, goal, removed):
     """The price of the cheapest way from every state to a goal, infinity without one.
 
     Dijkstra's algorithm from the goals backwards. Returns prices and how many states
     were settled.
     """
-    states, actions = allowed.shape
-    first, edge = predecessors(successor, allowed)
+    states, actions = successor.shape
+    first, edge = predecessors(successor)
     distance = np.full(states, np.inf)
     keys = np.empty(edge.size + states + 1)
     items = np.empty(edge.size + states + 1, np.int64)
@@ -112,10 +113,10 @@ def distances(successor, cost, allowed, goal, removed):
 
 @compiled
 @no_type_check
-def level_distances(successor, allowed, goal, removed):
+def level_distances(successor, goal, removed):
     """`distances` where every move costs 1: breadth first from the goals backwards."""
-    states, actions = allowed.shape
-    first, edge = predecessors(successor, allowed)
+    states, actions = successor.shape
+    first, edge = predecessors(successor)
     distance = np.full(states, np.inf)
     queue = np.empty(states, np.int64)
     tail = 0
@@ -139,36 +140,33 @@ def level_distances(successor, allowed, goal, removed):
 
 @compiled
 @no_type_check
-def greedy_action(s, successor, cost, allowed, distance, removed, order):
+def greedy_action(s, successor, cost, distance, removed, order):
     """The first move in `order` that lies on a shortest way; -1 without one."""
     if distance[s] == np.inf:
         return -1
     for i in range(order.shape[1]):
         a = order[s, i]
-        if allowed[s, a]:
-            to = successor[s, a]
-            if not removed[to] and abs(cost[s, a] + distance[to] - distance[s]) < TIE:
-                return a
+        to = successor[s, a]
+        if not removed[to] and abs(cost[s, a] + distance[to] - distance[s]) < TIE:
+            return a
     return -1
 
 
 @compiled
 @no_type_check
-def greedy_actions(successor, cost, allowed, distance, removed, order):
+def greedy_actions(successor, cost, distance, removed, order):
     """The canonical move of every state; -1 in terminal states and without a way."""
     found = np.full(distance.size, -1, np.int64)
     for s in range(distance.size):
         if distance[s] > 0.0 and not removed[s]:
-            found[s] = greedy_action(
-                s, successor, cost, allowed, distance, removed, order
-            )
+            found[s] = greedy_action(s, successor, cost, distance, removed, order)
     return found
 
 
 @compiled
 @no_type_check
 def remove_and_repair(
-    lost, successor, cost, allowed, first, edge, distance, removed, keys, items
+    lost, successor, cost, first, edge, distance, removed, keys, items
 ):
     """Take one state away and make `distance` right again, touching what is needed.
 
@@ -178,7 +176,7 @@ def remove_and_repair(
 
     Source: Ramalingam and Reps 1996, deletion in a dynamic shortest-path problem.
     """
-    states, actions = allowed.shape
+    states, actions = successor.shape
     removed[lost] = True
     if distance[lost] == np.inf:
         return 0
@@ -207,7 +205,7 @@ def remove_and_repair(
         for a in range(actions):
             to = successor[s, a]
             longer = abs(cost[s, a] + distance[to] - distance[s])
-            if allowed[s, a] and not removed[to] and longer < TIE:
+            if not removed[to] and longer < TIE:
                 supported = True
         if not supported:
             touched[n_touched], old[n_touched] = s, distance[s]
@@ -219,7 +217,7 @@ def remove_and_repair(
         backups += 1
         for a in range(actions):
             to = successor[s, a]
-            if allowed[s, a] and not removed[to]:
+            if not removed[to]:
                 best = min(best, cost[s, a] + distance[to])
         old[i] = best
     for i in range(1, n_touched):
@@ -243,26 +241,52 @@ def remove_and_repair(
 
 @compiled
 @no_type_check
-def forward_search(
-    successor, cost, allowed, goal, estimate, start, removed, complete, limit
-):
+def prices_to_begin(removed, start):
+    """Nothing is reached yet but the start; what was removed can not be improved on."""
+    price = np.full(removed.size, np.inf)
+    for s in range(removed.size):
+        if removed[s]:
+            price[s] = -1.0
+    if not removed[start]:
+        price[start] = 0.0
+    return price
+
+
+@compiled
+@no_type_check
+def forward_search(successor, cost, goal, estimate, start, removed, complete, limit):
     """A* from one start, by the estimated price to the goal (0: Dijkstra's search).
 
     With `complete` it goes on until every state that may lie on a shortest way has been
     expanded, so that ties can be decided afterwards; without, it stops at the first
-    goal. After `limit` expansions it gives up. Returns prices from the start, states in
-    the order of their expansion (again if a shorter way to them is found), the move
-    that led to each state, and the goal (-1 without a way).
+    goal. After `limit` expansions it gives up. Returns prices from the start (-1 where
+    removed), states in the order of their expansion (again if a shorter way to them is
+    found), the move that led to each state, and the goal (-1 without a way).
     """
-    states, actions = allowed.shape
-    price = np.full(states, np.inf)
+    room = successor.size + 16
+    while True:
+        found = _searched(
+            successor, cost, goal, estimate, start, removed, complete, limit, room
+        )
+        if found[3] > -2:
+            return found
+        room *= 4
+
+
+@compiled
+@no_type_check
+def _searched(successor, cost, goal, estimate, start, removed, complete, limit, room):
+    """`forward_search` with room for so many states that wait; the goal is -2 if full.
+
+    Growing in place would slow every expansion down.
+    """
+    states, actions = successor.shape
+    price = prices_to_begin(removed, start)
     came_by = np.full(states, -1, np.int64)
-    room = 4 * states + 16
     keys, items = np.empty(room), np.empty(room, np.int64)
     expanded = np.empty(room, np.int64)
     n_expanded, size, end, best = 0, 0, -1, np.inf
     if not removed[start]:
-        price[start] = 0.0
         size = push(keys, items, size, estimate[start], start)
     while size > 0:
         key, s = keys[0], items[0]
@@ -278,42 +302,40 @@ def forward_search(
                 continue
             break
         if n_expanded == limit:
-            return price, expanded[:n_expanded], came_by, -1
-        if n_expanded == expanded.size:
-            expanded = np.concatenate((expanded, np.empty_like(expanded)))
+            end = -1
+            break
+        if n_expanded == room or size + actions > room:
+            end = -2
+            break
         expanded[n_expanded] = s
         n_expanded += 1
         for a in range(actions):
             to = successor[s, a]
-            if allowed[s, a] and not removed[to]:
-                reached = price[s] + cost[s, a]
-                if reached < price[to] - TIE:
-                    price[to] = reached
-                    came_by[to] = s * actions + a
-                    if size == keys.size:
-                        keys = np.concatenate((keys, np.empty_like(keys)))
-                        items = np.concatenate((items, np.empty_like(items)))
-                    size = push(keys, items, size, reached + estimate[to], to)
+            reached = price[s] + cost[s, a]
+            if reached < price[to] - TIE:
+                price[to] = reached
+                came_by[to] = s * actions + a
+                size = push(keys, items, size, reached + estimate[to], to)
     return price, expanded[:n_expanded], came_by, end
 
 
 @compiled
 @no_type_check
-def breadth_first(successor, allowed, goal, start, removed, complete, limit):
+def breadth_first(successor, goal, start, removed, complete, limit):
     """`forward_search` where every move costs 1 and nothing is estimated."""
-    states, actions = allowed.shape
-    price = np.full(states, np.inf)
+    states, actions = successor.shape
+    price = prices_to_begin(removed, start)
     came_by = np.full(states, -1, np.int64)
     queue = np.empty(states, np.int64)
     head, tail, end, best = 0, 0, -1, np.inf
     if not removed[start]:
-        price[start] = 0.0
         queue[0] = start
         tail = 1
     n_expanded = 0
     while head < tail:
         s = queue[head]
-        if price[s] + 1.0 > best:
+        reached = price[s] + 1.0
+        if reached > best:
             break
         head += 1
         if goal[s]:
@@ -325,16 +347,70 @@ def breadth_first(successor, allowed, goal, start, removed, complete, limit):
         n_expanded += 1
         for a in range(actions):
             to = successor[s, a]
-            if allowed[s, a] and price[to] == np.inf and not removed[to]:
-                price[to] = price[s] + 1.0
+            if price[to] == np.inf:
+                price[to] = reached
                 came_by[to] = s * actions + a
                 queue[tail] = to
                 tail += 1
                 if goal[to] and end < 0:
-                    end, best = to, price[to]
+                    end, best = to, reached
         if end >= 0 and not complete:
             break
     return price, queue[:n_expanded].copy(), came_by, end
+
+
+@compiled
+@no_type_check
+def level_search(successor, goal, estimate, start, removed, complete, limit):
+    """`forward_search` where every move costs 1, by consistent whole estimates.
+
+    What waits lies in one pile for each estimated length, the latest on top, in place
+    of a heap. As no move lowers the estimate by more than it costs, no state is
+    expanded twice.
+    """
+    states, actions = successor.shape
+    price = prices_to_begin(removed, start)
+    came_by = np.full(states, -1, np.int64)
+    expanded = np.empty(states, np.int64)
+    item = np.empty(successor.size + 1, np.int64)
+    under = np.empty(successor.size + 1, np.int64)
+    pile = np.full(states + np.int64(estimate.max()) + 2, -1, np.int64)
+    n_expanded, n, end, best = 0, 0, -1, pile.size
+    f = np.int64(estimate[start])
+    if not removed[start]:
+        item[0], under[0], pile[f] = start, -1, 0
+        n = 1
+    while f < pile.size and f <= best:
+        top = pile[f]
+        if top < 0:
+            f += 1
+            continue
+        s = item[top]
+        pile[f] = under[top]
+        if price[s] + estimate[s] < f:
+            continue
+        if goal[s]:
+            if end < 0:
+                end, best = s, f
+            if complete:
+                continue
+            break
+        if n_expanded == limit:
+            end = -1
+            break
+        expanded[n_expanded] = s
+        n_expanded += 1
+        reached = price[s] + 1.0
+        for a in range(actions):
+            to = successor[s, a]
+            if reached < price[to]:
+                price[to] = reached
+                came_by[to] = s * actions + a
+                length = np.int64(reached + estimate[to])
+                item[n], under[n] = to, pile[length]
+                pile[length] = n
+                n += 1
+    return price, expanded[:n_expanded].copy(), came_by, end
 
 
 @compiled
@@ -359,7 +435,7 @@ def way_found(came_by, actions, start, end):
 @compiled
 @no_type_check
 def canonical_way(
-    successor, cost, allowed, goal, first, edge, start, removed, price, order, best
+    successor, cost, goal, first, edge, start, removed, price, order, best
 ):
     """The canonical one among the shortest ways that a complete search has found.
 
@@ -367,7 +443,7 @@ def canonical_way(
     leads to a marked state by a move that costs what prices differ by is on one too.
     `first, edge` are the `predecessors`.
     """
-    states, actions = allowed.shape
+    states, actions = successor.shape
     on_way = np.zeros(states, np.bool_)
     marked = np.empty(states, np.int64)
     n_marked, done = 0, 0
@@ -393,7 +469,7 @@ def canonical_way(
             a = order[s, i]
             to = successor[s, a]
             longer = abs(price[s] + cost[s, a] - price[to])
-            if allowed[s, a] and on_way[to] and longer < TIE:
+            if on_way[to] and longer < TIE:
                 break
         way[length], moves[length] = s, a
         length += 1

@@ -1,0 +1,258 @@
+"""Decision problems as a subject: rows in, what became of every query out."""
+
+from __future__ import annotations
+
+import concurrent.futures
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tegum.arrays import Artifact, RowsFailed
+from tegum.design import Factor, Row, check_rows, complete
+from tegum.planning import factors
+
+if TYPE_CHECKING:
+    from tegum.planning.outcome import Outcome
+    from tegum.planning.problem import Problem
+
+POLL_SECONDS = 0.2
+ERRORS_SHOWN = 4
+
+
+@dataclass(frozen=True)
+class PlanningProblems:
+    """Decision problems, each solved by the optimiser of its row.
+
+    Without `problem` each row draws its own (see `tegum.planning.factors`): the seed is
+    the map. With one, every row solves it, seeds differ in the data and the search, and
+    the columns of the world fall away; give such a subject a name of its own.
+    """
+
+    name: str = "planning"
+    problem: Problem | None = None
+    law: int = 1
+
+    @property
+    def factors(self) -> Sequence[Factor]:
+        """The columns it understands."""
+        return factors.FACTORS if self.problem is None else factors.OPTIMISER_FACTORS
+
+    @property
+    def input_digests(self) -> dict[str, str]:
+        """The digest of a problem that was given; part of every key."""
+        return {} if self.problem is None else {"problem": self.problem.digest()}
+
+    def complete(self, design: Iterable[Row]) -> list[dict[str, Any]]:
+        """Every row with every factor, checked alone and together.
+
+        Raises:
+            ValueError: an unknown, missing or impossible value, naming the row, the
+                value, the range and the remedy.
+        """
+        rows = complete(design, self.factors)
+        check_rows(rows, factors.check_together)
+        return rows
+
+    def train(
+        self,
+        rows: Sequence[Row],
+        *,
+        workers: int,
+        progress: Callable[[float], None],
+        stop: Callable[[], bool],
+    ) -> list[Artifact | None]:
+        """Solve the problem of every row; None for those that `stop` cut short.
+
+        A method that finds no solution is a row that says so.
+
+        Raises:
+            RowsFailed: rows whose problem can not be drawn or does not suit their
+                method; the others are finished.
+        """
+        finished: list[Artifact | None] = [None] * len(rows)
+        errors: dict[int, str] = {}
+        with concurrent.futures.ThreadPoolExecutor(max(workers, 1)) as pool:
+            running = {
+                pool.submit(_solved_or_refused, self.problem, row, stop): position
+                for position, row in enumerate(rows)
+            }
+            waiting = set(running)
+            while waiting:
+                done, waiting = concurrent.futures.wait(
+                    waiting, POLL_SECONDS, concurrent.futures.FIRST_COMPLETED
+                )
+                for future in done:
+                    found = future.result()
+                    if isinstance(found, str):
+                        errors[running[future]] = found
+                    else:
+                        finished[running[future]] = found
+                progress(1.0 - len(waiting) / len(rows))
+        if errors:
+            raise _rows_failed(rows, finished, errors)
+        return finished
+
+    def core_seconds(self, row: Row) -> float:
+        """About how long one core needs for a row."""
+        states = _about_how_many_states(self.problem, row)
+        work = 3e-6 * states
+        if row["method"] == "fitted_q":
+            work += 2e-6 * states * row["n_random_features"]
+        if row["method"] not in factors.DIRECT and not row["complete"]:
+            work += 4e-7 * row["steps"]
+        if row["method"] == "q_learning":
+            work += 1e-7 * row["updates"]
+        if row["pruning"] == "lazy":
+            work += 3e-5 * states
+        return 1e-3 + work
+
+    def memory_bytes(self, row: Row) -> int:
+        """About how much memory a row takes while it is solved and stored."""
+        states = _about_how_many_states(self.problem, row)
+        steps = 0 if row["complete"] else 100 * row["steps"]
+        return 2**20 + 1000 * states + steps * (row["method"] not in factors.DIRECT)
+
+
+def _about_how_many_states(problem: Problem | None, row: Row) -> int:
+    if problem is not None:
+        return problem.n_states
+    match row["world"]:
+        case "tree":
+            return 2 * row["branching"] ** row["depth"]
+        case "history":
+            return 3 * row["size"] ** 2
+        case _:
+            return row["size"] ** 2
+
+
+def _solved_or_refused(
+    problem: Problem | None, row: Row, stop: Callable[[], bool]
+) -> Artifact | str | None:
+    """What came of a row; a refusal as its text, None where a stop came first."""
+    if stop():
+        return None
+    try:
+        return solve_row(row, problem=problem)
+    except ValueError as error:
+        return str(error)
+
+
+def solve_row(row: Row, *, problem: Problem | None = None) -> Artifact:
+    """The artifact of one completed row.
+
+    `solved`, `unwanted`, `clean` and `returned` say for each query what becomes of it
+    (see `Execution`); `best` is the best possible return, `best_clean` the best without
+    a risk of touching the unwanted (minus infinity where there is none), and
+    `direct_unwanted` what the exact planner's way touches. `ledger` counts what was
+    spent, in the order of `LEDGER_FIELDS`. `world` holds the numbers of states and of
+    unwanted ones, the share of starts with a clean way, and how many drawings were
+    rejected. `distance` is how far the policy is from the explorer's and from the exact
+    planner's. With keep="board" everything that a picture needs is there too.
+
+    Raises:
+        ValueError: what the generator, the method or the procedure refuses.
+    """
+    from tegum.planning.exact import solve
+    from tegum.planning.methods import draw_world, optimise
+    from tegum.planning.outcome import one_hot, run
+    from tegum.planning.problem import without
+
+    clean_share, rejected = np.nan, 0
+    if problem is None:
+        drawn = draw_world(row)
+        problem = drawn.problem
+        clean_share, rejected = drawn.clean_share, drawn.rejected
+    outcome = optimise(problem, row)
+    exact = solve(problem)
+    planner = one_hot(exact.action, n_actions=problem.n_actions)
+    careful = solve(without(problem, problem.unwanted))
+    starts, execution = problem.starts, outcome.execution
+    arrays = {
+        "solved": execution.solved,
+        "unwanted": execution.unwanted,
+        "clean": execution.clean,
+        "returned": execution.returned,
+        "best": exact.value[starts],
+        "best_clean": careful.value[starts],
+        "direct_unwanted": run(problem, planner).unwanted,
+    }
+    arrays = {name: array.astype(np.float32) for name, array in arrays.items()}
+    certified = -1 if outcome.certified is None else int(outcome.certified)
+    arrays |= {
+        "ledger": outcome.ledger.to_array(),
+        "ended": np.array([outcome.exhausted, certified], dtype=np.int64),
+        "world": np.array(
+            [problem.n_states, problem.unwanted.sum(), clean_share, rejected]
+        ),
+        "worst_return": np.array([problem.worst_return]),
+        "distance": _distances(outcome, planner),
+    }
+    if row["keep"] == "board":
+        arrays |= board(problem, outcome)
+    return Artifact(arrays)
+
+
+def _distances(outcome: Outcome, planner: np.ndarray) -> np.ndarray:
+    """Mean total variation from the explorer's policy and from the exact planner's.
+
+    `1/2 sum_a |p(a) - q(a)|`, averaged over states that the data cover (without data,
+    over those with a policy). NaN where there is no policy or no data.
+    """
+    policy = outcome.policy
+    if policy is None:
+        return np.array([np.nan, np.nan])
+    visits = policy if outcome.covered is None else outcome.covered
+    known = visits.any(axis=1) & policy.any(axis=1) & planner.any(axis=1)
+    from_planner = 0.5 * np.abs(policy - planner).sum(axis=1)[known]
+    from_explorer = np.full(1, np.nan)
+    if outcome.behaviour is not None:
+        from_explorer = 0.5 * np.abs(policy - outcome.behaviour).sum(axis=1)[known]
+    if not known.any():
+        return np.array([np.nan, np.nan])
+    return np.array([from_explorer.mean(), from_planner.mean()])
+
+
+def board(problem: Problem, outcome: Outcome) -> dict[str, np.ndarray]:
+    """What a picture of one problem shows: places, marks, touches, and the policy.
+
+    `asked` are the states put to the oracle in order; `policy` is absent where what the
+    optimiser does is no function of the state.
+    """
+    nothing = np.zeros(problem.n_states, dtype=np.int64)
+    found = {
+        "place": problem.place.astype(np.int64),
+        "successor": problem.successor.astype(np.int64),
+        "goal": problem.goal.astype(np.uint8),
+        "unwanted_state": problem.unwanted.astype(np.uint8),
+        "starts": problem.starts.astype(np.int64),
+        "observation": problem.observation.astype(np.int64),
+        "expanded": nothing if outcome.expanded is None else outcome.expanded,
+        "asked": outcome.asked.astype(np.int64),
+    }
+    if outcome.covered is not None:
+        found["covered"] = outcome.covered
+    if outcome.policy is not None:
+        found["policy"] = outcome.policy
+    return found
+
+
+def _rows_failed(
+    rows: Sequence[Row], finished: list[Artifact | None], errors: dict[int, str]
+) -> RowsFailed:
+    shown = [
+        f"row {position} {dict(rows[position])}: {text}"
+        for position, text in sorted(errors.items())[:ERRORS_SHOWN]
+    ]
+    more = len(errors) - len(shown)
+    tail = f"\n  and {more} more" if more else ""
+    return RowsFailed(
+        f"{len(errors)} of {len(rows)} problems could not be solved as asked; the "
+        "others are kept:\n  " + "\n  ".join(shown) + tail,
+        finished=finished,
+        errors=errors,
+    )
+
+
+__all__ = ["PlanningProblems", "board", "solve_row"]
