@@ -380,19 +380,18 @@ SAID = {
         "refuted": "; some very sparse features do stand in polytopes",
     },
     "dropout-and-polytopes-80": {
-        "into polytopes": ". Dropout brings sparse features into polytopes",
-        "as before": ". Dropout changes little of the shapes of sparse features",
-        "out of polytopes": ". Dropout takes sparse features out of polytopes",
-        "undecided": ". What dropout does to the shapes of sparse features is "
-        "undecided",
+        "into polytopes": ". At S = 0.85 dropout brings features into polytopes",
+        "as before": ". At S = 0.85 dropout changes little of the shapes",
+        "out of polytopes": ". At S = 0.85 dropout takes features out of polytopes",
+        "undecided": ". What dropout does to the shapes at S = 0.85 is undecided",
     },
     "dropout-moves-the-plateau-80": {
         "supported": ", two to a dimension where there were three",
     },
     "dropout-and-dimensions-by-norm": {
-        "raises": "; it raises the dimensions for each feature, counted by norm",
-        "leaves": "; it leaves the dimensions for each feature, counted by norm",
-        "lowers": "; it lowers the dimensions for each feature, counted by norm",
+        "raises": ". It raises the dimensions for each feature, counted by norm",
+        "leaves": ". It leaves the dimensions for each feature, counted by norm",
+        "lowers": ". It lowers the dimensions for each feature, counted by norm",
     },
     "dropout-and-dimensions-by-count": {
         "as many": "; at S = 0.7 that is shrinkage alone: as many features are kept",
