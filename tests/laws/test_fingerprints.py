@@ -60,6 +60,53 @@ ROWS = SUBJECT.complete(
         output=["relu", "linear"],
         seed=11,
     )
+    | grid(
+        **COMMON,
+        n_features=8,
+        n_hidden=3,
+        feature_probability=[0.1, 0.5],
+        decoder=["tied", "untied"],
+        hidden_activation=["linear", "relu"],
+        target="absolute",
+        feature_values="signed_uniform",
+        noise="dropout",
+        rate=0.3,
+        seed=13,
+    )
+    | grid(
+        **COMMON,
+        n_features=12,
+        n_hidden=5,
+        feature_probability=0.25,
+        activity=["correlated", "anticorrelated"],
+        group_size=4,
+        feature_values=["uniform", "signed_uniform"],
+        bias="none",
+        seed=17,
+    )
+    | grid(
+        **COMMON,
+        n_features=12,
+        n_hidden=5,
+        feature_probability=0.25,
+        activity="exactly_k",
+        decoder=["tied", "untied"],
+        optimiser_basis="rotated",
+        initial_law="uniform",
+        initial_std=0.2,
+        seed=19,
+    )
+    | grid(
+        **COMMON,
+        n_features=20,
+        n_hidden=5,
+        feature_probability=0.05,
+        feature_values="signed_uniform",
+        noise="dropout",
+        rate=[0.0, 0.3],
+        bias=["learned", "none"],
+        seed=23,
+    )
 )
 
 
@@ -92,8 +139,8 @@ def test_fixed_rows_keep_their_bits(instruction_set):
 
 def test_every_fixed_row_has_bits_of_its_own():
     found = fingerprints(engine.instruction_set())
-    assert len(ROWS) == 12
-    assert len(set(found)) == 12
+    assert len(ROWS) == 30
+    assert len(set(found)) == 30
 
 
 if __name__ == "__main__":

@@ -49,6 +49,17 @@ TOY_ROWS = (
         importance_decay=0.8,
         seed=0,
     )
+    | grid(
+        **RUN | {"n_features": 6},
+        feature_probability=0.3,
+        decoder="untied",
+        hidden_activation=["linear", "relu"],
+        activity=["correlated", "anticorrelated"],
+        group_size=3,
+        optimiser_basis="rotated",
+        weight_checkpoints=2,
+        seed=0,
+    )
     # This one diverges: its row must be the same NaN everywhere too.
     | grid(
         **RUN,

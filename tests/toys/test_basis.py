@@ -8,6 +8,7 @@ import pytest
 from tegum.arrays import Artifact, stream
 from tegum.design import complete, grid
 from tegum.measures import sphere
+from tegum.measures.kurtosis import mean_excess_kurtosis_per_vector
 from tegum.measures.redundancy import enumerated_masks, sampled_masks
 from tegum.theory.expected_loss import expected_loss
 from tegum.theory.minimum import gaussian_starts, local_minima
@@ -57,6 +58,67 @@ def test_the_loss_over_all_masks_is_the_references_mask_by_mask(output):
     law = {"rate": 0.5, "importance": model.importances(row), "output": output}
     found = dropout_loss(W, b, inputs=inputs, masks=masks, **law)
     assert found == pytest.approx(by_hand, rel=1e-12)
+
+
+def test_the_loss_of_an_untied_absolute_model_is_the_references_mask_by_mask():
+    row = one_row(decoder="untied", target="absolute", feature_values="signed_uniform")
+    (W, b), (V, _) = a_model(0, row), a_model(1, row)
+    inputs = reference.sample_inputs(row, np.random.default_rng(1), count=5)
+    masks = enumerated_masks(3, rate=0.5)
+    parameters = reference.Parameters(W, b, V)
+    by_hand = sum(
+        probability
+        * reference.loss(
+            row, parameters, inputs=inputs, noise=np.tile(kept / 0.5, (5, 1))
+        )
+        for kept, probability in zip(masks.kept, masks.probability, strict=True)
+    )
+    law = {"rate": 0.5, "importance": model.importances(row), "W_decoder": V}
+    found = dropout_loss(W, b, inputs=inputs, masks=masks, target="absolute", **law)
+    assert found == pytest.approx(by_hand, rel=1e-12)
+
+
+def test_an_untied_model_is_rotated_as_a_whole():
+    # One feature, written on both units and read from both: any rotation of encoder and
+    # decoder leaves the clean model as it is, so that the gap is a matter of masks.
+    row = one_row(n_features=2, n_hidden=2, decoder="untied", output="linear")
+    W, V = np.eye(2), np.eye(2)
+    given = {"rate": 0.5, "seed": 0, "n_rotations": 8}
+    tied = rotation_gap(
+        W, np.zeros(2), one_row(n_features=2, n_hidden=2, output="linear"), **given
+    )
+    untied = rotation_gap(W, np.zeros(2), row, W_decoder=V, **given)
+    assert untied == tied
+    # Scale moved from the encoder to the decoder changes nothing.
+    moved = rotation_gap(W / 4, np.zeros(2), row, W_decoder=4 * V, **given)
+    assert moved.gap == pytest.approx(tied.gap, rel=1e-12)
+    numbers = ROTATION_GAP(
+        Artifact({"W": W, "b": np.zeros(2), "W_decoder": 2 * V}), row
+    )
+    assert numbers["dropout_loss"] != pytest.approx(tied.trained)
+
+
+def test_a_gap_of_a_rectified_hidden_layer_is_refused():
+    row = one_row(hidden_activation="relu")
+    W, b = a_model(0, row)
+    with pytest.raises(ValueError, match="is a formula for h = W x"):
+        ROTATION_GAP(Artifact({"W": W, "b": b}), row)
+
+
+def test_kurtosis_per_vector_is_that_of_the_rectified_activations():
+    factors = {"n_features": 20, "n_hidden": 8, "feature_values": "signed_uniform"}
+    row = one_row(hidden_activation="relu", **factors)
+    W, b = a_model(0, row)
+    found = VECTOR_KURTOSIS(Artifact({"W": W, "b": b}), row)
+    generator = stream(0, "activations")
+    n_examples = VECTOR_KURTOSIS.parameters["n_examples"]
+    hidden = np.maximum(
+        reference.sample_inputs(row, generator, count=n_examples) @ W.T, 0.0
+    )
+    expected = float(mean_excess_kurtosis_per_vector(hidden))
+    assert found["clean_kurtosis_per_vector"] == pytest.approx(expected, rel=1e-12)
+    linear = VECTOR_KURTOSIS(Artifact({"W": W, "b": b}), one_row(**factors))
+    assert linear["clean_kurtosis_per_vector"] != pytest.approx(expected, rel=1e-3)
 
 
 def test_the_loss_on_drawn_inputs_is_the_expected_loss():

@@ -9,6 +9,7 @@ import time
 import numpy as np
 import pytest
 from engine_rows import QUIET, bits, row_of, rows_of, train
+from variants import COMBINATIONS, VARIANTS
 
 from tegum.toys import engine
 from tegum.toys.model import initial_weights
@@ -149,6 +150,31 @@ def test_the_smallest_models_train(probability, noise):
         assert np.isfinite(artifact.arrays["loss"]).all()
 
 
+@pytest.mark.parametrize("name", [*VARIANTS, *COMBINATIONS])
+def test_the_smallest_variants_train(name):
+    rows = rows_of(
+        **{"feature_probability": 0.5, "batch_size": [1, 65], "steps": [1, 30]}
+        | (VARIANTS | COMBINATIONS)[name]
+        | {"n_features": 2, "n_hidden": [1, 2, 7]}
+    )
+    for row, artifact in zip(rows, train(rows), strict=True):
+        assert artifact.status == "trained"
+        assert np.isfinite(artifact.arrays["loss"]).all()
+        assert ("W_decoder" in artifact.arrays) == (row["decoder"] == "untied")
+        if row["bias"] == "none":
+            assert (artifact.arrays["b"] == 0.0).all()
+
+
+def test_a_decoder_that_diverges_is_seen():
+    row = row_of(
+        n_features=5, n_hidden=2, feature_probability=1.0, decoder="untied",
+        optimiser="sgd", learning_rate=1e6, steps=1000, output="linear",
+    )  # fmt: skip
+    (artifact,) = train([row])
+    assert artifact.status == "diverged"
+    assert np.isnan(artifact.arrays["loss"][-1])
+
+
 def test_a_probability_so_small_that_nothing_is_ever_active():
     row = row_of(n_features=5, n_hidden=2, feature_probability=1e-12, steps=50)
     (artifact,) = train([row])
@@ -179,6 +205,16 @@ def test_the_workspace_is_no_larger_than_stated():
         noise=["none", "dropout"],
         hidden_l1=[0.0, 0.1],
         batch_size=[1, 1024, 100_000],
+    )
+    rows += rows_of(
+        n_features=[4, 80, 3000],
+        n_hidden=[2, 40],
+        feature_probability=[0.5, 0.01],
+        decoder="untied",
+        hidden_activation="relu",
+        optimiser_basis="rotated",
+        noise="dropout",
+        batch_size=[1, 1024],
     )
     for row in rows:
         for name in engine.available_instruction_sets():
