@@ -42,7 +42,11 @@ def toy(row):
     if row["weight_checkpoints"]:
         steps = np.arange(1, 11) * 100
         history = np.stack([W * step / 1000 for step in steps])
-        arrays |= {"checkpoint_step": steps, "W_history": history.astype(np.float32)}
+        arrays |= {
+            "checkpoint_step": steps,
+            "W_history": history.astype(np.float32),
+            "b_history": np.zeros((len(steps), n), dtype=np.float32),
+        }
     return arrays
 
 

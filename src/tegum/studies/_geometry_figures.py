@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from numpy import ndarray
 from plotly.subplots import make_subplots
 
@@ -26,6 +26,8 @@ from tegum.studies._geometry_picture import (
     dotted,
     sparsities,
 )
+from tegum.toys import engine
+from tegum.toys.model import Parameters
 
 Line = tuple[list[float | None], list[float | None]]
 POINTS_SHOWN = 80
@@ -249,7 +251,7 @@ def trajectories(results: Results, store: Store) -> go.Figure:
         horizontal_spacing=0.05,
         subplot_titles=TITLES,
     )
-    shown: list[float] = []
+    seen: list[float] = []
     for column, rate in enumerate(RATES, start=1):
         there = results.where(rate=rate)
         arrays = store.artifact(there["key"][0]).arrays
@@ -259,30 +261,37 @@ def trajectories(results: Results, store: Store) -> go.Figure:
         figure.add_trace(lines, row=1, col=column)
         figure.update_xaxes(type="log", range=np.log10(ends).tolist(), col=column)
         figure.add_traces(_paths(arrays), rows=1, cols=column)
-        later = arrays["loss_step"] >= steps[0]
+        row, at = next(there.rows()), _evenly(steps)
+        kept = zip(arrays["W_history"][at], arrays["b_history"][at], strict=True)
+        losses = [engine.clean_loss(row, Parameters(W, b)) for W, b in kept]
         loss = go.Scatter(
-            x=arrays["loss_step"][later], y=arrays["loss"][later], mode="lines",
+            x=steps[at], y=losses, mode="lines",
             line={"color": PALETTE[1], "width": 2}, showlegend=False,
             hovertemplate="step %{x}: loss %{y:.4f}<extra></extra>",
         )  # fmt: skip
         figure.add_trace(loss, row=2, col=column)
-        shown += arrays["loss"][later].tolist()
+        seen += losses
     _name_once(figure)
     style(figure, height=620)
     figure.update_xaxes(title_text="step", row=2)
     figure.update_yaxes(title_text="feature dimensionality D_i", row=1, col=1)
     figure.update_yaxes(range=[-0.02, 0.8], row=1)
     figure.update_yaxes(title_text="clean loss", row=2, col=1)
-    figure.update_yaxes(range=[0.9 * min(shown), 1.05 * max(shown)], row=2)
+    figure.update_yaxes(range=[0.98 * min(seen), 1.02 * max(seen)], row=2)
     figure.update_layout(legend={"y": -0.16})
     return figure
+
+
+def _evenly(steps: Int[ndarray, " checkpoint"]) -> Int[ndarray, " shown"]:
+    """Which checkpoints are shown: about evenly on an axis of log steps."""
+    wanted = np.geomspace(steps[0], steps[-1], POINTS_SHOWN)
+    return np.unique(np.searchsorted(steps, np.minimum(wanted, steps[-1])))
 
 
 def _paths(arrays: Mapping[str, ndarray]) -> list[go.Scatter]:
     """One trace for each shape in which features end, broken between features."""
     steps = arrays["checkpoint_step"]
-    wanted = np.geomspace(steps[0], steps[-1], POINTS_SHOWN)
-    shown = np.unique(np.searchsorted(steps, wanted))
+    shown = _evenly(steps)
     D = np.round(feature_dimensionality(arrays["W_history"][shown]), 3)
     names = arrangement(arrays["W"]).of_features(D.shape[1])
     traces = []
