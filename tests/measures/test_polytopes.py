@@ -277,6 +277,11 @@ def test_shares_add_up_and_agree_with_the_numbers(W, seed):
     np.testing.assert_array_equal(members, arrangement(W).kept)
 
 
+def test_a_hidden_layer_that_is_not_linear_is_refused():
+    with pytest.raises(ValueError, match="polytopes"):
+        MEASURE(Artifact({"W": np.eye(2)}), {"hidden_activation": "relu"})
+
+
 def test_no_joined_features_stand_in_different_groups():
     for seed in range(20):
         W = crowded(seed, hidden=4)

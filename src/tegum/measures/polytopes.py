@@ -29,6 +29,7 @@ from tegum.measures.arrangement import (
 )
 from tegum.measures.frame import Frame
 from tegum.measures.represented import feature_dimensionality
+from tegum.measures.variants import require_linear_hidden
 
 Weights = Float[ndarray, "hidden feature"] | Frame
 LINES = np.array(list(FRACTIONS.values()))
@@ -259,7 +260,14 @@ NUMBERS = (
 
 
 def numbers_of(artifact: Artifact, row: Row, **tolerances: float) -> dict[str, Any]:
-    """The polytopes of one model, from its final weights `W` (hidden, feature)."""
+    """The polytopes of one model, from its final weights `W` (hidden, feature).
+
+    An untied model's W is its encoder, as it is for geometry.
+
+    Raises:
+        ValueError: a hidden layer that is not linear.
+    """
+    require_linear_hidden(row, measure="polytopes")
     frame = Frame.of(artifact.arrays["W"])
     given = Tolerances(**tolerances)
     functions = (
