@@ -402,3 +402,13 @@ def test_further_figures_follow_light_and_dark(tab, pages):
     assert (tab.run(ink), tab.run(grid_colour)) == ("#e6e9ed", "#2b313a")
     assert light == ("#1b1f24", "#e4e8ec")
     tab.prefers("light")
+
+
+def test_every_link_within_a_page_leads_to_a_part_of_it(tab, pages):
+    for name, parts in (("pictured", 4), ("whole", 3)):
+        show(tab, pages[name])
+        there = tab.run(
+            "return [...document.querySelectorAll('nav a')]"
+            ".map(a => document.querySelector(a.getAttribute('href')) !== null)"
+        )
+        assert there == [True] * parts

@@ -156,10 +156,10 @@ def usual_size(figure: go.Figure) -> tuple[int, int]:
 def narrowest_width(figure: go.Figure) -> int:
     """The width in pixels below which a page scrolls a figure instead of shrinking it.
 
-    A single plot fits a phone; plots side by side keep about 200 pixels each.
+    A single plot fits a phone; plots side by side keep about 260 pixels each.
     """
     columns = columns_of(figure)
-    wanted = 300 if columns == 1 else min(1100, max(560, 200 * columns))
+    wanted = 300 if columns == 1 else min(1100, max(640, 260 * columns))
     return int(figure.layout.width or wanted)
 
 

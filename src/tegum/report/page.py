@@ -84,6 +84,7 @@ def page_html(
         question=escape(question),
         answer=escape(sentence),
         standing=escape(standing(verdicts)),
+        parts=_parts(study).text,
         contradictions=against.text if against else "",
         background=background.text if study.background.strip() else "",
         picture_label=escape(f"The headline picture. {sentence}"),
@@ -96,6 +97,16 @@ def page_html(
         plotly=get_plotlyjs(),
         script="\n".join(_asset(name) for name in SCRIPTS),
     )
+
+
+def _parts(study: Study) -> Html:
+    """Links to the parts of the page that every reader may want."""
+    named = {"verdicts": "Verdicts", "figures": "Pictures", "explore": "Numbers"}
+    named |= {"method": "How it was done"}
+    if not study.figures:
+        del named["figures"]
+    links = [element("a", text, href=f"#{part}") for part, text in named.items()]
+    return joined(links[0], *(joined(" · ", link) for link in links[1:]))
 
 
 def layout_of(study: Study, results: Results, verdicts: Sequence[Verdict]) -> Frame:

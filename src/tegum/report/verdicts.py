@@ -220,6 +220,26 @@ def _what(part: PartVerdict) -> str:
 def _quantity(part: PartVerdict) -> str:
     """What one part asks about, without the cells it speaks of."""
     e = part.estimand
+    if e.minus is None:
+        return _effect(e)
+    sign = "divided by" if e.kind == "paired_ratio" else "minus"
+    first, second = e.terms
+    if _effect(first) == _effect(second):
+        told = _effect(first)
+        return f"{told}: {_differing(first, second)} {sign} {_differing(second, first)}"
+    where = conditions_text(second.where)
+    taken = f"{_effect(second)} ({where})" if where else _effect(second)
+    return f"{_effect(first)}, {sign} {taken}"
+
+
+def _differing(one: Estimand, another: Estimand) -> str:
+    """The conditions of one estimand that another does not share."""
+    own = {k: v for k, v in one.where.items() if another.where.get(k) != v}
+    return f"[{conditions_text(own)}]"
+
+
+def _effect(e: Estimand) -> str:
+    """What an estimand asks about, without its cells and what is taken off it."""
     name = number_name(e.number)
     if e.contrast and e.factor is not None:
         sign = "minus" if e.kind == "paired_difference" else "divided by"
@@ -229,6 +249,9 @@ def _quantity(part: PartVerdict) -> str:
         return f"slope of {name} along {factor_name(str(e.factor))}"
     if e.kind == "proportion" and e.region is not None:
         return f"share of seeds whose {name} is {e.region.describe()}"
+    if e.kind == "rank_correlation" and e.other is not None:
+        other = number_name(e.other)
+        return f"rank correlation of {name} with {other} between the cells"
     return name
 
 
