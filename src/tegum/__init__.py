@@ -21,11 +21,13 @@ if TYPE_CHECKING:
     from tegum.claims import above as above
     from tegum.claims import below as below
     from tegum.claims import between as between
+    from tegum.claims import difference as difference
     from tegum.claims import level as level
     from tegum.claims import paired_difference as paired_difference
     from tegum.claims import paired_ratio as paired_ratio
     from tegum.claims import plan_seeds as plan_seeds
     from tegum.claims import proportion as proportion
+    from tegum.claims import rank_correlation as rank_correlation
     from tegum.claims import slope as slope
     from tegum.design import Design as Design
     from tegum.design import Factor as Factor
@@ -72,6 +74,7 @@ _HOME = {
     "Verdicts": "claims",
     "above": "claims",
     "below": "claims",
+    "difference": "claims",
     "between": "claims",
     "execute": "execution",
     "figure": "gallery",
@@ -84,6 +87,7 @@ _HOME = {
     "paired_ratio": "claims",
     "plan_seeds": "claims",
     "proportion": "claims",
+    "rank_correlation": "claims",
     "render": "report",
     "save_figure": "report",
     "slope": "claims",

@@ -10,6 +10,7 @@ from tegum.claims.claim import Verdict as Verdict
 from tegum.claims.claim import Verdicts as Verdicts
 from tegum.claims.estimands import Estimand as Estimand
 from tegum.claims.estimands import adjacent_differences as adjacent_differences
+from tegum.claims.estimands import difference as difference
 from tegum.claims.estimands import level as level
 from tegum.claims.estimands import paired_difference as paired_difference
 from tegum.claims.estimands import paired_ratio as paired_ratio

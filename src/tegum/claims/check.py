@@ -37,7 +37,8 @@ def check_claim(
     table = _table_of(design)
     for part in claim.parts:
         try:
-            _check_estimand(part.estimand, table, numbers)
+            for term in part.estimand.terms:
+                _check_estimand(term, table, numbers)
         except ValueError as error:
             raise ValueError(f"the claim `{claim.name}`: {error}") from None
     if planned_seeds(claim, design) == 0:
@@ -56,7 +57,7 @@ def planned_seeds(claim: Claim, design: Design | Table) -> int:
     table = _table_of(design)
     complete = np.ones(table.n_seeds, dtype=bool)
     for part in claim.parts:
-        for cell in table.arms(part.estimand):
+        for cell in table.cells_of(part.estimand):
             complete &= table.seeds_in(cell)
     return int(complete.sum())
 
@@ -70,7 +71,7 @@ def arms(claim: Claim, design: Design | Table) -> tuple[Cell, ...]:
     table = _table_of(design)
     found: list[Cell] = []
     for part in claim.parts:
-        found += [cell for cell in table.arms(part.estimand) if cell not in found]
+        found += [cell for cell in table.cells_of(part.estimand) if cell not in found]
     return tuple(found)
 
 

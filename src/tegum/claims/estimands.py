@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any, Literal
 
@@ -20,6 +20,8 @@ Kind = Literal[
     "proportion",
     "rank_correlation",
 ]
+DIFFERENT: tuple[Kind, ...] = ("paired_difference", "paired_ratio", "level", "slope")
+"""The kinds of which each seed has a value that another can be taken off."""
 FEWEST_CELLS = 3
 """Over two cells every rank correlation is 1 or -1."""
 UNIT = "seed"
@@ -34,7 +36,8 @@ class Estimand:
     factor, several are averaged over within each seed. `factor` is the one contrasted
     (between `treated` and `control`) or, for a slope, the one along which it is taken.
     `region` is that of a proportion. A rank correlation has an `other` number, and runs
-    over the cells of `where` in place of averaging over them.
+    over the cells of `where` in place of averaging over them. `minus` is another
+    estimand, whose value is taken off seed by seed (of ratios, divided by).
     """
 
     kind: Kind
@@ -45,6 +48,7 @@ class Estimand:
     control: Value = None
     region: Region | None = None
     other: str | None = None
+    minus: Estimand | None = None
 
     def __post_init__(self) -> None:
         """Freeze `where` and refuse what has no meaning."""
@@ -66,8 +70,16 @@ class Estimand:
 
     @property
     def numbers(self) -> tuple[str, ...]:
-        """The numbers that it needs of every row."""
-        return (self.number,) if self.other is None else (self.number, self.other)
+        """The numbers that it needs of every row, each once."""
+        named = (e.number if k == 0 else e.other for e in self.terms for k in (0, 1))
+        return tuple(dict.fromkeys(name for name in named if name is not None))
+
+    @property
+    def terms(self) -> tuple[Estimand, ...]:
+        """Itself, or the two that are compared, each without the other."""
+        if self.minus is None:
+            return (self,)
+        return replace(self, minus=None), self.minus
 
     @property
     def contrast(self) -> bool:
@@ -76,6 +88,10 @@ class Estimand:
 
     def describe(self) -> str:
         """The estimand in words, on one line."""
+        if self.minus is not None:
+            first, second = (term.describe() for term in self.terms)
+            sign = "divided by" if self.kind == "paired_ratio" else "minus"
+            return f"median over seeds of [{first}] {sign} [{second}], seed by seed"
         name = self.number
         if self.contrast:
             sign = "minus" if self.kind == "paired_difference" else "/"
@@ -101,10 +117,14 @@ class Estimand:
     def to_record(self) -> dict[str, Any]:
         """The estimand for JSON: `where` maps each factor to a list of its levels.
 
-        `other` is there only where it is used, so that digests of claims without it do
-        not depend on it.
+        `other` and `minus` are there only where they are used, so that digests of
+        claims without them do not depend on them.
         """
-        other = {} if self.other is None else {"other": self.other}
+        further: dict[str, Any] = {}
+        if self.other is not None:
+            further["other"] = self.other
+        if self.minus is not None:
+            further["minus"] = self.minus.to_record()
         return {
             "kind": self.kind,
             "number": self.number,
@@ -116,7 +136,7 @@ class Estimand:
             "treated": plain(self.treated),
             "control": plain(self.control),
             "region": None if self.region is None else self.region.to_record(),
-            **other,
+            **further,
         }
 
 
@@ -226,6 +246,38 @@ def rank_correlation(number: str, *, other: str, where: Mapping[str, Any]) -> Es
             "give `where` lists of levels"
         )
     return Estimand("rank_correlation", number, levels, other=other)
+
+
+def difference(first: Estimand, second: Estimand) -> Estimand:
+    """How much larger one estimand is than another, seed by seed: an interaction.
+
+    Per seed the value of `first` minus that of `second`; two paired ratios are divided
+    instead, since ratios multiply. The median over seeds of that difference is not in
+    general the difference of the medians. In the unit of the numbers; 0 (of ratios, 1)
+    means that both are alike. A seed that lacks either is missing.
+
+    Raises:
+        ValueError: estimands of two kinds, a proportion or rank correlation, which have
+            no value to subtract, one that is a difference itself, or one beside itself.
+    """
+    kinds = DIFFERENT
+    for estimand in (first, second):
+        if estimand.kind not in kinds or estimand.minus is not None:
+            what = "difference" if estimand.minus else estimand.kind
+            raise ValueError(
+                f"a difference with a {what}; give two of one kind among "
+                f"{', '.join(kinds)}"
+            )
+    if first.kind != second.kind:
+        raise ValueError(
+            f"a difference of a {first.kind} and a {second.kind}; give two of one kind"
+        )
+    if first == second:
+        raise ValueError(
+            f"a difference of an estimand with itself ({first.describe()}), which is "
+            "0; give two"
+        )
+    return replace(first, minus=second)
 
 
 def adjacent_differences(

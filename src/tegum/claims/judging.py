@@ -194,7 +194,7 @@ class _Convergence:
         values = self.numbers[number]
         reasons = []
         for part in claim.parts:
-            for cell in self.table.arms(part.estimand):
+            for cell in self.table.cells_of(part.estimand):
                 present = self.table.seeds_in(cell)
                 if not present.any():
                     continue
@@ -309,15 +309,13 @@ def _sample(part: Part, bench: _Bench) -> Sample:
         for number in estimand.numbers:
             if number not in known:
                 raise ValueError(unknown(number, known, what=kind))
-    require_ratio(estimand, bench.ranges[estimand.number])
-    return sample_of(
-        estimand,
-        bench.table,
-        *(
-            Column(n, bench.numbers[n], bench.ranges[n], bench.resolutions[n])
-            for n in estimand.numbers
-        ),
-    )
+    for term in estimand.terms:
+        require_ratio(term, bench.ranges[term.number])
+    columns = {
+        n: Column(n, bench.numbers[n], bench.ranges[n], bench.resolutions[n])
+        for n in estimand.numbers
+    }
+    return sample_of(estimand, bench.table, columns)
 
 
 def _judge_part(part: Part, sample: Sample, bench: _Bench) -> PartVerdict:

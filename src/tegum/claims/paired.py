@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -53,8 +54,7 @@ class Sample:
 def sample_of(
     estimand: Estimand,
     table: Table,
-    number: Column,
-    other: Column | None = None,
+    columns: Mapping[str, Column],
 ) -> Sample:
     """The values of an estimand, one for each seed, from the numbers that it needs.
 
@@ -63,12 +63,64 @@ def sample_of(
     Raises:
         ValueError: an unknown factor, or one that nothing fixes.
     """
+    present = table.seeds_of(table.cells_of(estimand))
+    first, *second = (
+        _sample_of_term(term, table, columns, present=present)
+        for term in estimand.terms
+    )
+    if not second:
+        return first
+    found = _divided if estimand.kind == "paired_ratio" else _subtracted
+    return replace(
+        found(first, second[0]),
+        empty_cells=first.empty_cells + second[0].empty_cells,
+        broken=first.broken or second[0].broken,
+        undefined=first.undefined or second[0].undefined,
+        tied=table.tied(estimand),
+    )
+
+
+def _subtracted(first: Sample, second: Sample) -> Sample:
+    """A sample minus another, seed by seed."""
+    (least, most), (low, high) = first.declared_range, second.declared_range
+    return Sample(
+        first.values - second.values,
+        (least - high, most - low),
+        first.resolution + second.resolution,
+    )
+
+
+def _divided(first: Sample, second: Sample) -> Sample:
+    """A sample of ratios over another, seed by seed; undefined over 0.
+
+    A step in either moves the quotient r by `(first step + r second step) / second`,
+    to first order.
+    """
+    below = np.where(second.values > 0, second.values, np.nan)
+    found = first.values / below
+    steps = (first.resolution + found * second.resolution) / below
+    there = steps[np.isfinite(steps)]
+    step = float(np.median(there)) if there.size else first.resolution
+    (least, most), (low, high) = first.declared_range, second.declared_range
+    bounded = low > 0 and math.isfinite(high) and math.isfinite(most)
+    spread = (least / high, most / low) if bounded else (0.0, math.inf)
+    return Sample(found, spread, step)
+
+
+def _sample_of_term(
+    estimand: Estimand,
+    table: Table,
+    columns: Mapping[str, Column],
+    *,
+    present: Bool[ndarray, " seed"],
+) -> Sample:
+    number = columns[estimand.number]
+    other = None if estimand.other is None else columns[estimand.other]
     arms = table.arms(estimand)
     cells = list(arms)
     empty = tuple(
         conditions_in_words(cell) for cell in cells if table.rows_in(cell).size == 0
     )
-    present = table.seeds_of(cells)
     if estimand.kind == "slope" and len(arms.levels) < 2:
         lacking = f"two or more levels of {estimand.factor}"
         nothing = np.full(int(present.sum()), np.nan)

@@ -159,8 +159,17 @@ class Table:
             )
         return reached & planned if self.whole else reached
 
+    def cells_of(self, estimand: Estimand) -> list[Cell]:
+        """Every cell of every arm of an estimand and of the one taken off it.
+
+        Raises:
+            ValueError: an unknown factor, or a slope along something that is not a
+                number.
+        """
+        return [cell for term in estimand.terms for cell in self.arms(term)]
+
     def arms(self, estimand: Estimand) -> Arms:
-        """The cells that an estimand uses.
+        """The cells that an estimand uses, without the one taken off it.
 
         Raises:
             ValueError: an unknown factor, or a slope along something that is not a
@@ -205,6 +214,9 @@ class Table:
 
         Whatever a claim says of the factor, it says of these as well.
         """
+        if estimand.minus is not None:
+            both = [words for term in estimand.terms for words in self.tied(term)]
+            return tuple(dict.fromkeys(both))
         if estimand.factor is None:
             return ()
         arms = self.arms(estimand).cells

@@ -76,11 +76,13 @@ def unit_text(unit: str) -> str:
     return "no unit" if unit == "1" else f"unit: {unit}" if unit else ""
 
 
-def conditions_text(where: Mapping[str, tuple[Value, ...]]) -> str:
-    """The cells that a claim speaks of, several levels of a factor being averaged."""
+def conditions_text(
+    where: Mapping[str, tuple[Value, ...]], *, several: str = "mean of "
+) -> str:
+    """The cells that a claim speaks of; `several` stands before many levels."""
     parts = []
     for factor, levels in where.items():
         labels = [level_label(factor, level) for level in levels]
-        mean = "mean of " if len(labels) > 1 else ""
-        parts.append(f"{factor_name(factor)}: {mean}{listed(labels)}")
+        before = several if len(labels) > 1 else ""
+        parts.append(f"{factor_name(factor)}: {before}{listed(labels)}")
     return "; ".join(parts)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tegum.claims import PartVerdict, Verdict
+from tegum.claims.estimands import Estimand
+from tegum.design import Value
 from tegum.markup import SYMBOLS, Child, Html, element, joined, lines, table
 from tegum.report.labels import (
     conditions_text,
@@ -160,7 +162,11 @@ def _parts(verdict: Verdict) -> Html:
     rivals = [typeset(f"or {r.name}: {r.describe()}") for r in verdict.claim.rivals]
     heading = joined(
         element("div", _quantity(parts[0])) if same else None,
-        element("div", conditions_text(shared), class_="small") if shared else None,
+        element(
+            "div", conditions_text(shared, several=_several(parts[0])), class_="small"
+        )
+        if shared
+        else None,
         element("div", element("strong", f"predicted: {_region(parts[0])}"))
         if one_region
         else None,
@@ -170,10 +176,10 @@ def _parts(verdict: Verdict) -> Html:
         return _part(parts[0], heading)
     rows = []
     for part in parts:
-        own = {k: v for k, v in part.estimand.where.items() if k not in shared}
+        own = {k: v for k, v in _where(part).items() if k not in shared}
         words = lines(
             None if same else _quantity(part),
-            conditions_text(own),
+            conditions_text(own, several=_several(part)),
             None if one_region else element("strong", _region(part)),
         )
         rows.append(_part(part, words))
@@ -198,12 +204,24 @@ def _part(part: PartVerdict, words: Html) -> Html:
 
 def _shared_where(parts: Sequence[PartVerdict]) -> dict[str, Any]:
     """The conditions that all parts of a claim have in common."""
-    first = parts[0].estimand.where
     return {
         name: levels
-        for name, levels in first.items()
-        if all(part.estimand.where.get(name) == levels for part in parts)
+        for name, levels in _where(parts[0]).items()
+        if all(_where(part).get(name) == levels for part in parts)
     }
+
+
+def _where(part: PartVerdict) -> Mapping[str, tuple[Value, ...]]:
+    """The cells of a part; of a difference, what its two sides have in common."""
+    first, *second = part.estimand.terms
+    if not second or _effect(first) != _effect(second[0]):
+        return first.where
+    return {k: v for k, v in first.where.items() if second[0].where.get(k) == v}
+
+
+def _several(part: PartVerdict) -> str:
+    """What stands before several levels: they are averaged, or ranked."""
+    return "over " if part.estimand.kind == "rank_correlation" else "mean of "
 
 
 def _region(part: PartVerdict) -> str:
@@ -213,7 +231,7 @@ def _region(part: PartVerdict) -> str:
 
 def _what(part: PartVerdict) -> str:
     """The quantity of one part in words, with the cells it speaks of."""
-    where = conditions_text(part.estimand.where)
+    where = conditions_text(_where(part), several=_several(part))
     return f"{_quantity(part)} ({where})" if where else _quantity(part)
 
 
