@@ -16,7 +16,7 @@ from numpy import ndarray
 
 from tegum.planning.compiled import compiled, counter, uniform
 from tegum.planning.direct import require_budget
-from tegum.planning.exact import solve
+from tegum.planning.exact import first_best, solve
 from tegum.planning.experience import Data, Experience, gather, observed
 from tegum.planning.ledger import Ledger
 from tegum.planning.outcome import Outcome, one_hot, run
@@ -130,8 +130,7 @@ def q_learning(
         counter(seed, "replay"),
     )  # fmt: skip
     worth = np.where(considered, table, -np.inf)
-    best = np.where(considered.any(axis=1), worth.argmax(axis=1), -1)
-    policy = one_hot(best, n_actions=problem.n_actions)[lump]
+    policy = one_hot(first_best(seen, worth), n_actions=problem.n_actions)[lump]
     ledger = data.ledger + Ledger(backups=max(left, 0), retrainings=1)
     return learned(
         problem, policy, data=data, ledger=ledger, exhausted=short or left < updates

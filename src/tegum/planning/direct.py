@@ -18,10 +18,12 @@ from tegum.planning.exact import (
     best_actions,
     ends_surely,
     level,
-    prices,
     require_prices,
     solve,
     sweep,
+    tie_order,
+    tied,
+    untied,
     whole_steps,
 )
 from tegum.planning.ledger import Ledger
@@ -104,29 +106,31 @@ def _search(problem: Problem, *, budget: int, method: str, informed: bool) -> Ou
     nothing = np.zeros(problem.n_states, bool)
     estimate = np.maximum(-problem.bound, 0.0) * informed
     whole = informed and whole_steps(problem, estimate)
-    action = np.full(problem.n_states, -1)
+    order = tie_order(problem)
+    to, price = tied(problem, order)
+    column = np.full(problem.n_states, -1)
     times = np.zeros(problem.n_states, dtype=np.int64)
     spent = 0
     for start in problem.starts:
         common = (problem.terminal, int(start), nothing, False, int(budget - spent))
         if whole:
             _, expanded, came_by, end = level_search(
-                problem.moves, common[0], estimate, *common[1:]
+                to, common[0], estimate, *common[1:]
             )
         elif informed:
             _, expanded, came_by, end = forward_search(
-                problem.moves, prices(problem), common[0], estimate, *common[1:]
+                to, price, common[0], estimate, *common[1:]
             )
         else:
-            _, expanded, came_by, end = _breadth_first(problem.moves, *common)
+            _, expanded, came_by, end = _breadth_first(to, *common)
         spent += expanded.size
         np.add.at(times, expanded, 1)
         if end >= 0:
             states, moves = way_found(came_by, problem.n_actions, int(start), end)
-            action[states[:-1]] = moves
+            column[states[:-1]] = moves
         elif spent >= budget:
             break
-    policy = one_hot(action, n_actions=problem.n_actions)
+    policy = one_hot(untied(column, order), n_actions=problem.n_actions)
     return Outcome(
         policy, run(problem, policy), Ledger(expansions=spent),
         exhausted=spent >= budget, expanded=times,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import no_type_check
 
 import numpy as np
@@ -11,6 +12,7 @@ from jaxtyping import Bool, Float, Int
 from numpy import ndarray
 from scipy.sparse.linalg import splu
 
+from tegum.arrays import stream
 from tegum.planning.compiled import compiled
 from tegum.planning.outcome import moves_of, one_hot
 from tegum.planning.problem import Problem
@@ -92,10 +94,39 @@ def whole_steps(problem: Problem, estimate: Float[ndarray, " state"]) -> bool:
     return bool((estimate[:, None] <= estimate[problem.moves] + 1.0).all())
 
 
-def fixed_order(problem: Problem) -> Int[ndarray, "state action"]:
-    """Ties decided for the action with the lowest number."""
-    every = np.arange(problem.n_actions, dtype=np.int64)
-    return np.tile(every, (problem.n_states, 1))
+def tie_order(problem: Problem, *, seed: int = 0) -> Int[ndarray, "state action"]:
+    """In which order each state's actions are tried where several are equally good.
+
+    An order of its own for each state, the same for all optimisers unless they are
+    given another seed. One order for all, such as the actions' numbers, would make
+    every way hug the same side of the many that are equally good.
+    """
+    return _orders(problem.n_states, problem.n_actions, seed)
+
+
+@lru_cache(maxsize=32)
+def _orders(states: int, actions: int, seed: int) -> Int[ndarray, "state action"]:
+    order = np.argsort(stream(seed, "ties").random((states, actions)), axis=1)
+    order.setflags(write=False)
+    return order
+
+
+def tied(
+    problem: Problem, order: Int[ndarray, "state action"]
+) -> tuple[Int[ndarray, "state action"], Float[ndarray, "state action"]]:
+    """Where actions lead and what they cost, each state's in the order of its ties."""
+    return (
+        np.take_along_axis(problem.moves, order, axis=1),
+        np.take_along_axis(prices(problem), order, axis=1),
+    )
+
+
+def untied(
+    column: Int[ndarray, " state"], order: Int[ndarray, "state action"]
+) -> Int[ndarray, " state"]:
+    """The actions that stand in the given columns of `tied`; -1 stays -1."""
+    chosen = np.take_along_axis(order, np.maximum(column, 0)[:, None], axis=1)[:, 0]
+    return np.where(column >= 0, chosen, -1)
 
 
 def distances_of(
@@ -114,10 +145,9 @@ def distances_of(
 def _by_distance(problem: Problem) -> Solution:
     nothing = np.zeros(problem.n_states, bool)
     distance, _ = distances_of(problem)
-    action = greedy_actions(
-        problem.moves, prices(problem), distance, nothing, fixed_order(problem)
-    )
-    return Solution(-distance, action, 0)
+    order = tie_order(problem)
+    column = greedy_actions(*tied(problem, order), distance, nothing)
+    return Solution(-distance, untied(column, order), 0)
 
 
 def action_values(
@@ -138,12 +168,20 @@ def action_values(
 def best_actions(
     problem: Problem, value: Float[ndarray, " state"], *, tie: float = 1e-9
 ) -> Int[ndarray, " state"]:
-    """The first action within `tie` of the best; -1 where there is none."""
-    worth = action_values(problem, value)
-    best = worth.max(axis=1)
+    """The first action within `tie` of the best, by `tie_order`; -1 where none is."""
+    return first_best(problem, action_values(problem, value), tie=tie)
+
+
+def first_best(
+    problem: Problem, worth: Float[ndarray, "state action"], *, tie: float = 1e-9
+) -> Int[ndarray, " state"]:
+    """The first of the actions that are worth most, by `tie_order`; -1 for -inf."""
+    order = tie_order(problem)
+    ordered = np.take_along_axis(worth, order, axis=1)
+    best = ordered.max(axis=1)
     with np.errstate(invalid="ignore"):
-        near = worth >= (best - tie)[:, None]
-    return np.where(np.isfinite(best), near.argmax(axis=1), -1)
+        near = ordered >= (best - tie)[:, None]
+    return untied(np.where(np.isfinite(best), near.argmax(axis=1), -1), order)
 
 
 def ends_surely(problem: Problem) -> Bool[ndarray, " state"]:
@@ -256,11 +294,14 @@ __all__ = [
     "best_actions",
     "distances_of",
     "ends_surely",
-    "fixed_order",
+    "first_best",
     "level",
     "prices",
     "require_prices",
     "solve",
     "sweep",
+    "tie_order",
+    "tied",
+    "untied",
     "whole_steps",
 ]

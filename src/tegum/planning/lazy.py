@@ -26,9 +26,7 @@ from tegum.planning.shortest import (
 
 @compiled
 @no_type_check
-def lazy_by_search(
-    successor, cost, goal, estimate, level, queries, says, order, budget
-):
+def lazy_by_search(successor, cost, goal, estimate, level, queries, says, budget):
     """Plan each query by a search of its own until its way is clean.
 
     `says[s]` is the oracle's answer about a state. `level` means that every move costs
@@ -65,7 +63,7 @@ def lazy_by_search(
                 break
             way, moves = canonical_way(
                 successor, cost, goal, first, edge, start, removed, price,
-                order, price[end],
+                price[end],
             )  # fmt: skip
             bad = -1
             for s in way:
@@ -89,7 +87,7 @@ def lazy_by_search(
 
 @compiled
 @no_type_check
-def lazy_by_values(successor, cost, goal, distance, queries, says, order, budget):
+def lazy_by_values(successor, cost, goal, distance, queries, says, budget):
     """Follow the values of all states, and repair them whenever a way is refused.
 
     As `lazy_by_search`, with backups in place of expansions. `distance` is changed to
@@ -120,7 +118,7 @@ def lazy_by_values(successor, cost, goal, distance, queries, says, order, budget
                     break
                 if goal[s]:
                     break
-                a = greedy_action(s, successor, cost, distance, removed, order)
+                a = greedy_action(s, successor, cost, distance, removed)
                 s = successor[s, a]
             if bad < 0:
                 solved[q] = True
@@ -136,7 +134,7 @@ def lazy_by_values(successor, cost, goal, distance, queries, says, order, budget
 @compiled
 @no_type_check
 def certify_by_values(
-    successor, cost, goal, distance, queries, says, order, epsilon, delta,
+    successor, cost, goal, distance, queries, says, epsilon, delta,
     draws, budget,
 ):  # fmt: skip
     """Passes from random queries until so many in a row are clean that few are not.
@@ -176,7 +174,7 @@ def certify_by_values(
                     break
                 if goal[s]:
                     break
-                a = greedy_action(s, successor, cost, distance, removed, order)
+                a = greedy_action(s, successor, cost, distance, removed)
                 s = successor[s, a]
             if bad >= 0:
                 clean = False

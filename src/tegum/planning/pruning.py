@@ -25,10 +25,16 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 from numpy import ndarray
 
-from tegum.arrays import stream
+from tegum.arrays import stream, stream_key
 from tegum.planning.compiled import counter
 from tegum.planning.direct import require_budget, require_certain
-from tegum.planning.exact import distances_of, fixed_order, prices, whole_steps
+from tegum.planning.exact import (
+    distances_of,
+    tie_order,
+    tied,
+    untied,
+    whole_steps,
+)
 from tegum.planning.experience import Experience, gather, observed
 from tegum.planning.lazy import certify_by_values, lazy_by_search, lazy_by_values
 from tegum.planning.ledger import Ledger
@@ -233,14 +239,11 @@ def suspicion(
     return (near @ answers + base) / (near.sum(axis=1) + 1.0)
 
 
-def tie_order(
-    problem: Problem, pruning: Pruning, *, side: str, seed: int
-) -> Int[ndarray, "state action"]:
-    """In which order equally good actions are tried in each state."""
+def _order(problem: Problem, pruning: Pruning, *, side: str, seed: int) -> ndarray:
+    """Ties as all optimisers decide them, or at random and otherwise on each side."""
     if pruning.ties == "fixed":
-        return fixed_order(problem)
-    draw = stream(seed, f"ties {side}").random(problem.allowed.shape)
-    return np.argsort(draw, axis=1)
+        return tie_order(problem)
+    return tie_order(problem, seed=stream_key(seed, f"ties {side}"))
 
 
 def _lazy_search(
@@ -249,13 +252,12 @@ def _lazy_search(
 ) -> Outcome:  # fmt: skip
     require_certain(problem, method="lazy pruning")
     estimate = np.maximum(-problem.bound, 0.0) * informed
-    action, _, asked, raw, replans, expansions, times = lazy_by_search(
-        problem.moves, prices(problem), problem.terminal, estimate,
-        whole_steps(problem, estimate),
-        problem.starts, oracle.says,
-        tie_order(problem, pruning, side="search", seed=seed), int(budget),
+    order = _order(problem, pruning, side="search", seed=seed)
+    column, _, asked, raw, replans, expansions, times = lazy_by_search(
+        *tied(problem, order), problem.terminal, estimate,
+        whole_steps(problem, estimate), problem.starts, oracle.says, int(budget),
     )  # fmt: skip
-    policy = one_hot(action, n_actions=problem.n_actions)
+    policy = one_hot(untied(column, order), n_actions=problem.n_actions)
     ledger = Ledger(
         expansions=expansions, state_checks=raw, unique_state_checks=asked.size,
         replans=replans,
@@ -281,25 +283,25 @@ def _lazy_learning(
         )
     require_certain(seen, method=f"{pruning.procedure} pruning")
     distance, settled = distances_of(seen)
-    to, price = seen.moves, prices(seen)
-    order = tie_order(seen, pruning, side="data", seed=seed)
+    order = _order(seen, pruning, side="data", seed=seed)
+    to, price = tied(seen, order)
     left = max(int(budget) - data.ledger.operations - settled, 0)
     certified, passes = None, 0
     if pruning.procedure == "lazy":
         distance, gone, _, asked, raw, rounds, backups = lazy_by_values(
             to, price, seen.terminal, distance, problem.starts,
-            oracle.says, order, left,
+            oracle.says, left,
         )  # fmt: skip
     else:
         distance, gone, asked, raw, rounds, backups, passes, certified = (
             certify_by_values(
                 to, price, seen.terminal, distance, problem.starts,
-                oracle.says, order, pruning.epsilon, pruning.delta,
+                oracle.says, pruning.epsilon, pruning.delta,
                 counter(seed, "certificate"), left,
             )
         )  # fmt: skip
-    action = greedy_actions(to, price, distance, gone, order)
-    policy = one_hot(action, n_actions=problem.n_actions)[lump]
+    column = greedy_actions(to, price, distance, gone)
+    policy = one_hot(untied(column, order), n_actions=problem.n_actions)[lump]
     ledger = data.ledger + Ledger(
         backups=settled + backups, state_checks=raw, unique_state_checks=asked.size,
         rollout_checks=passes, retrainings=1 + rounds,
@@ -318,5 +320,4 @@ __all__ = [
     "pruned_learning",
     "pruned_search",
     "suspicion",
-    "tie_order",
 ]

@@ -2,8 +2,9 @@
 
 Every move costs more than 0; one that is not allowed leads nowhere else, and so lies
 on no shortest way (see `Problem.moves`). A way is canonical: among moves that are
-equally good the one that stands first in `order` is taken, so that two planners which
-both find shortest ways walk the same one.
+equally good the one that stands first in its row is taken, so that two planners which
+both find shortest ways walk the same one. Who wants ties decided otherwise hands in
+rows in another order (see `tied`).
 """
 
 from __future__ import annotations
@@ -140,12 +141,11 @@ def level_distances(successor, goal, removed):
 
 @compiled
 @no_type_check
-def greedy_action(s, successor, cost, distance, removed, order):
-    """The first move in `order` that lies on a shortest way; -1 without one."""
+def greedy_action(s, successor, cost, distance, removed):
+    """The first move that lies on a shortest way; -1 without one."""
     if distance[s] == np.inf:
         return -1
-    for i in range(order.shape[1]):
-        a = order[s, i]
+    for a in range(successor.shape[1]):
         to = successor[s, a]
         if not removed[to] and abs(cost[s, a] + distance[to] - distance[s]) < TIE:
             return a
@@ -154,12 +154,12 @@ def greedy_action(s, successor, cost, distance, removed, order):
 
 @compiled
 @no_type_check
-def greedy_actions(successor, cost, distance, removed, order):
+def greedy_actions(successor, cost, distance, removed):
     """The canonical move of every state; -1 in terminal states and without a way."""
     found = np.full(distance.size, -1, np.int64)
     for s in range(distance.size):
         if distance[s] > 0.0 and not removed[s]:
-            found[s] = greedy_action(s, successor, cost, distance, removed, order)
+            found[s] = greedy_action(s, successor, cost, distance, removed)
     return found
 
 
@@ -434,9 +434,7 @@ def way_found(came_by, actions, start, end):
 
 @compiled
 @no_type_check
-def canonical_way(
-    successor, cost, goal, first, edge, start, removed, price, order, best
-):
+def canonical_way(successor, cost, goal, first, edge, start, removed, price, best):
     """The canonical one among the shortest ways that a complete search has found.
 
     States on shortest ways are marked from the goals at the best price backwards: who
@@ -465,8 +463,7 @@ def canonical_way(
     way, moves = np.empty(n_marked, np.int64), np.empty(n_marked, np.int64)
     s, length = start, 0
     while not goal[s]:
-        for i in range(actions):
-            a = order[s, i]
+        for a in range(actions):
             to = successor[s, a]
             longer = abs(price[s] + cost[s, a] - price[to])
             if on_way[to] and longer < TIE:
