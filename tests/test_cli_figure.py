@@ -98,7 +98,8 @@ def test_without_a_name_all_are_listed_with_their_captions(tegum, tmp_path):
 
 
 def test_a_figure_is_a_page_in_the_store_if_nothing_else_is_said(tegum, tmp_path):
-    said = tegum("norms", "--quiet").output
+    said = tegum("norms").output
+    assert "tiny, demo: 2 rows, 0 already there, 2 to train" in said
     page = tmp_path / "store" / "figures" / "norms-demo.html"
     assert "norms: 2 models of tiny, demo" in said
     assert str(page) in said

@@ -233,6 +233,7 @@ def figure(
         if name is None:
             print_figures(gallery.figures(study), as_json=as_json)
             return
+        from tegum.execution import plan
         from tegum.report import check_target, save_figure
         from tegum.store import Store
 
@@ -240,15 +241,13 @@ def figure(
         path = output or store / "figures" / f"{name}-{design}.html"
         size: dict[str, Any] = {"width": width, "height": height, "scale": scale}
         check_target(path, **size)
+        opened = Store.open(store)
+        asked: dict[str, Any] = {"design": design, "seeds": seeds, "workers": workers}
+        if not (quiet or as_json):
+            planned = plan(picture.study, opened, where=picture.where, **asked)
+            print_plan(picture.study, design, planned, as_json=False)
         with progress_bar(quiet=quiet or as_json) as progress:
-            drawn = gallery.draw(
-                picture,
-                Store.open(store),
-                design=design,
-                seeds=seeds,
-                workers=workers,
-                progress=progress,
-            )
+            drawn = gallery.draw(picture, opened, progress=progress, **asked)
         for line in drawn.results.problem_lines():
             typer.echo(f"tegum: {line}", err=True)
         saved = save_figure(drawn.figure, path.resolve(), **size)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -37,6 +37,11 @@ class Picture:
     caption: str
     study: Study
     figure: Figure | None
+
+    @property
+    def where(self) -> Mapping[str, Any] | None:
+        """The rows that it needs; None for all of a design."""
+        return None if self.figure is None else self.figure.where
 
     def to_record(self) -> dict[str, str]:
         """The picture for JSON."""
@@ -137,7 +142,7 @@ def draw(
         store,
         design=design,
         seeds=seeds,
-        where=further.where if further else None,
+        where=picture.where,
         workers=workers,
         progress=progress,
     )
