@@ -33,48 +33,61 @@ struct OptimiserState {
         if (kind != Optimiser::sgd) fill(second, 0, padded);
     }
 
-    // One update; false if a parameter is no longer finite.
-    bool update(float* w, const float* g, double rate) {
-        if (kind == Optimiser::sgd) return update_sgd(w, g, (float)rate);
+    // The numbers of Adam's step at hand.
+    struct AdamStep {
+        float shrink, l2, step, root, b1, b2, c2;
+    };
+
+    AdamStep next_adam_step(double rate) {
         power1 *= beta1;
         power2 *= beta2;
         const bool decoupled = kind == Optimiser::adamw;
-        const float shrink = decoupled ? (float)(1.0 - rate * (double)decay) : 1.0f;
-        const float l2 = decoupled ? 0.0f : decay;
-        const float step = (float)(rate / (1.0 - power1));
-        const float root = (float)(1.0 / __builtin_sqrt(1.0 - power2));
-        const float b1 = (float)(1.0 - beta1), b2 = (float)beta2;
-        const float c2 = (float)(1.0 - beta2);
+        return {decoupled ? (float)(1.0 - rate * (double)decay) : 1.0f,
+                decoupled ? 0.0f : decay,
+                (float)(rate / (1.0 - power1)),
+                (float)(1.0 / __builtin_sqrt(1.0 - power2)),
+                (float)(1.0 - beta1),
+                (float)beta2,
+                (float)(1.0 - beta2)};
+    }
+
+    // One update; false if a parameter is no longer finite.
+    bool update(float* w, const float* g, double rate) {
+        if (kind == Optimiser::sgd) return update_sgd(w, g, (float)rate);
+        const AdamStep a = next_adam_step(rate);
+        if (rotation) return update_rotated(w, g, a);
         vf check{};
-        if (rotation) {
-            for (int64_t j = 0; j < padded; j += L)
-                store(plain + j, load(g + j) + l2 * load(w + j));
-            turn<false>(plain, turned);
-            for (int64_t j = 0; j < padded; j += L) {
-                const vf gradient = load(turned + j);
-                const vf m = load(first + j) + (gradient - load(first + j)) * b1;
-                const vf v = load(second + j) * b2 + (c2 * gradient) * gradient;
-                store(first + j, m);
-                store(second + j, v);
-                store(turned + j, step * m / (square_root(v) * root + epsilon));
-            }
-            turn<true>(turned, plain);
-            for (int64_t j = 0; j < padded; j += L) {
-                const vf next = load(w + j) * shrink - load(plain + j);
-                store(w + j, next);
-                check += next * 0.0f;
-            }
-            return sum_lanes(check) == 0.0f;
-        }
         for (int64_t j = 0; j < padded; j += L) {
             const vf old = load(w + j);
-            const vf gradient = load(g + j) + l2 * old;
-            const vf m = load(first + j) + (gradient - load(first + j)) * b1;
-            const vf v = load(second + j) * b2 + (c2 * gradient) * gradient;
+            const vf gradient = load(g + j) + a.l2 * old;
+            const vf m = load(first + j) + (gradient - load(first + j)) * a.b1;
+            const vf v = load(second + j) * a.b2 + (a.c2 * gradient) * gradient;
             store(first + j, m);
             store(second + j, v);
             const vf next =
-                old * shrink - step * m / (square_root(v) * root + epsilon);
+                old * a.shrink - a.step * m / (square_root(v) * a.root + epsilon);
+            store(w + j, next);
+            check += next * 0.0f;
+        }
+        return sum_lanes(check) == 0.0f;
+    }
+
+    bool update_rotated(float* w, const float* g, AdamStep a) {
+        for (int64_t j = 0; j < padded; j += L)
+            store(plain + j, load(g + j) + a.l2 * load(w + j));
+        turn<false>(plain, turned);
+        for (int64_t j = 0; j < padded; j += L) {
+            const vf gradient = load(turned + j);
+            const vf m = load(first + j) + (gradient - load(first + j)) * a.b1;
+            const vf v = load(second + j) * a.b2 + (a.c2 * gradient) * gradient;
+            store(first + j, m);
+            store(second + j, v);
+            store(turned + j, a.step * m / (square_root(v) * a.root + epsilon));
+        }
+        turn<true>(turned, plain);
+        vf check{};
+        for (int64_t j = 0; j < padded; j += L) {
+            const vf next = load(w + j) * a.shrink - load(plain + j);
             store(w + j, next);
             check += next * 0.0f;
         }

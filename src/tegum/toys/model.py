@@ -128,6 +128,39 @@ def _check_noise(row: Row) -> None:
 
 
 def _check_activity(row: Row) -> None:
+    _check_groups(row)
+    activity, q = row["activity"], row["feature_probability"]
+    if activity == "independent":
+        return
+    if isinstance(q, tuple):
+        raise ValueError(
+            f"`feature_probability` is {q} and `activity` is {activity!r}; give one "
+            "number that holds for all features, or use activity='independent'"
+        )
+    n, size = row["n_features"], row["group_size"]
+    if activity == "exactly_k":
+        if active_features(row) == 0:
+            k = max(1, round(n * q))
+            raise ValueError(
+                f"`feature_probability` is {q} and `activity` is 'exactly_k', but {q} "
+                f"of {n} features is {n * q:g}, no whole number above 0; the nearest "
+                f"probability allowed is {k / n!r}, which makes {k} active"
+            )
+    elif q < LEAST_PROBABILITY:
+        raise ValueError(
+            f"`feature_probability` is {q} and `activity` is {activity!r}; groups are "
+            f"drawn with 32 random bits, which need {LEAST_PROBABILITY:g} or more; use "
+            "a higher probability, or activity='independent'"
+        )
+    elif activity == "anticorrelated" and size * q > 1 + ROUNDING:
+        raise ValueError(
+            f"`feature_probability` is {q} and `group_size` is {size}; at most one "
+            "feature of a group is active, so that none can be with more than "
+            f"{1 / size:g}; use a lower probability or smaller groups"
+        )
+
+
+def _check_groups(row: Row) -> None:
     activity, size, n = row["activity"], row["group_size"], row["n_features"]
     if activity not in ("correlated", "anticorrelated"):
         if size != 1:
@@ -145,33 +178,6 @@ def _check_activity(row: Row) -> None:
         raise ValueError(
             f"`group_size` is {size}, which does not divide {n} features; every "
             "feature must belong to a whole group"
-        )
-    if activity == "independent":
-        return
-    q = row["feature_probability"]
-    if isinstance(q, tuple):
-        raise ValueError(
-            f"`feature_probability` is {q} and `activity` is {activity!r}; give one "
-            "number that holds for all features, or use activity='independent'"
-        )
-    if activity != "exactly_k" and q < LEAST_PROBABILITY:
-        raise ValueError(
-            f"`feature_probability` is {q} and `activity` is {activity!r}; groups are "
-            f"drawn with 32 random bits, which need {LEAST_PROBABILITY:g} or more; use "
-            "a higher probability, or activity='independent'"
-        )
-    if activity == "anticorrelated" and size * q > 1 + ROUNDING:
-        raise ValueError(
-            f"`feature_probability` is {q} and `group_size` is {size}; at most one "
-            "feature of a group is active, so that none can be with more than "
-            f"{1 / size:g}; use a lower probability or smaller groups"
-        )
-    if activity == "exactly_k" and active_features(row) == 0:
-        k = max(1, round(n * q))
-        raise ValueError(
-            f"`feature_probability` is {q} and `activity` is 'exactly_k', but {q} of "
-            f"{n} features is {n * q:g}, no whole number above 0; the nearest "
-            f"probability allowed is {k / n!r}, which makes {k} active"
         )
 
 
