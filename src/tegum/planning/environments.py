@@ -239,6 +239,7 @@ def to_gymnasium(problem: Problem) -> gymnasium.Env[int, int]:
         def reset(
             self, *, seed: int | None = None, options: dict[str, Any] | None = None
         ) -> tuple[int, dict[str, Any]]:
+            super().reset(seed=seed)
             if seed is not None:
                 self._draw = stream(seed, "environment")
             self._state = int(self._draw.choice(problem.starts))
@@ -250,7 +251,9 @@ def to_gymnasium(problem: Problem) -> gymnasium.Env[int, int]:
                 "unwanted": bool(problem.unwanted[self._state]),
             }
 
-        def step(self, action: int) -> tuple[int, float, bool, bool, dict[str, Any]]:
+        def step(
+            self, action: int | np.integer
+        ) -> tuple[int, float, bool, bool, dict[str, Any]]:
             s = self._state
             if not problem.allowed[s, action]:
                 raise ValueError(

@@ -8,6 +8,7 @@ an optimiser or an oracle may be asked about; nothing of it can be written to.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass, fields, replace
 from functools import cached_property
 from typing import Any
@@ -15,6 +16,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float, Int
 from numpy import ndarray
+
+PER_STATE = ("terminal", "goal", "unwanted", "observation", "bound")
 
 PROBABILITY_ERROR = 1e-9
 """How far the probabilities of an action's branches may sum from 1."""
@@ -68,7 +71,7 @@ class Problem:
                 value = np.array(value, order="C")
                 value.setflags(write=False)
                 object.__setattr__(self, field.name, value)
-        _check_shapes(self)
+        _check_shapes(vars(self))
         _check_values(self)
 
     @property
@@ -177,7 +180,8 @@ def tabular(
     states = to.shape[0]
     end = np.asarray(terminal, dtype=bool)
     brings = np.asarray(reward, dtype=np.float64)
-    brings = brings[:, :, None] if brings.ndim == 2 else brings
+    if brings.shape == to.shape[:2]:
+        brings = np.repeat(brings[:, :, None], to.shape[2], axis=2)
     may = np.ones(to.shape[:2], bool) if allowed is None else np.asarray(allowed, bool)
     if end.shape == (states,) and may.shape == to.shape[:2]:
         may = may & ~end[:, None]
@@ -185,20 +189,21 @@ def tabular(
     def given(value: Any, plain: Any, dtype: Any) -> ndarray:
         return np.asarray(plain if value is None else value, dtype=dtype)
 
-    return Problem(
-        successor=to,
-        probability=given(probability, np.full(to.shape, 1 / to.shape[2]), float),
-        reward=np.broadcast_to(brings, to.shape) if brings.ndim == 3 else brings,
-        allowed=may,
-        terminal=end,
-        goal=given(goal, end, bool),
-        unwanted=given(unwanted, np.zeros(states, bool), bool),
-        starts=np.atleast_1d(np.asarray(starts, dtype=np.int64)),
-        observation=given(observation, np.arange(states), np.int64),
-        bound=given(bound, _plain_bound(brings, end, discount), float),
-        place=given(place, np.stack([np.zeros(states), np.arange(states)], 1), int),
-        discount=float(discount),
-    )
+    tables = {
+        "successor": to,
+        "probability": given(probability, np.full(to.shape, 1 / to.shape[2]), float),
+        "reward": brings,
+        "allowed": may,
+        "terminal": end,
+        "goal": given(goal, end, bool),
+        "unwanted": given(unwanted, np.zeros(states, bool), bool),
+        "observation": given(observation, np.arange(states), np.int64),
+        "bound": given(bound, _plain_bound(brings, end, discount), float),
+        "place": given(place, np.stack([np.zeros(states), np.arange(states)], 1), int),
+    }
+    _check_shapes(tables)
+    at = np.atleast_1d(np.asarray(starts, dtype=np.int64))
+    return Problem(**tables, starts=at, discount=float(discount))
 
 
 def _plain_bound(reward: ndarray, terminal: ndarray, discount: float) -> ndarray:
@@ -229,23 +234,25 @@ def without(problem: Problem, states: Bool[ndarray, " state"]) -> Problem:
     return restricted(problem, ~may_enter(problem, states) & ~states[:, None])
 
 
-def _check_shapes(problem: Problem) -> None:
-    shape = problem.successor.shape
+def _check_shapes(tables: Mapping[str, ndarray]) -> None:
+    """Refuse tables that do not fit `successor`, named and given as in `Problem`.
+
+    Raises:
+        ValueError: naming the table, its shape and the one it must have.
+    """
+    shape = tables["successor"].shape
     expected = {
-        "successor": shape if len(shape) == 3 else ("state", "action", "branch"),
         "probability": shape,
         "reward": shape,
         "allowed": shape[:2],
         "place": (shape[0], 2),
-    } | dict.fromkeys(
-        ("terminal", "goal", "unwanted", "observation", "bound"), shape[:1]
-    )
+    } | dict.fromkeys(PER_STATE, shape[:1])
     for name, wanted in expected.items():
-        found = getattr(problem, name).shape
-        if found != tuple(wanted):
+        if tables[name].shape != wanted:
             raise ValueError(
-                f"`{name}` has the shape {found}; it must be {tuple(wanted)}, as "
-                "`successor` has axes (state, action, branch)"
+                f"`{name}` has the shape {tables[name].shape}; it must be {wanted}, as "
+                f"`successor` has {shape[0]} states, {shape[1]} actions and {shape[2]} "
+                "branches"
             )
 
 

@@ -43,7 +43,6 @@ from tegum.planning.outcome import Outcome, one_hot, run
 from tegum.planning.problem import Problem, without
 from tegum.planning.shortest import greedy_actions
 
-Procedure = Literal["none", "eager", "lazy", "audit", "filter", "certify"]
 PROCEDURES: tuple[str, ...] = ("none", "eager", "lazy", "audit", "filter", "certify")
 Optimiser = Callable[[Problem], Outcome]
 Learner = Callable[[Problem, Experience], Outcome]
@@ -63,7 +62,7 @@ class Pruning:
         ValueError: another procedure, or a number outside its range.
     """
 
-    procedure: Procedure = "none"
+    procedure: str = "none"
     _: KW_ONLY
     share: float = 0.5
     checks: int = 100

@@ -1,0 +1,144 @@
+"""Gymnasium both ways: tables in and out, simulators enumerated, spaces refused."""
+
+import gymnasium
+import numpy as np
+import pytest
+from gymnasium.spaces import Box, Discrete
+
+from tegum.planning.environments import (
+    from_gymnasium,
+    from_simulator,
+    to_gymnasium,
+)
+from tegum.planning.exact import solve
+from tegum.planning.maps import grid_map
+from tegum.planning.outcome import one_hot, run
+
+
+def test_there_and_back_is_the_same_problem():
+    """A slippery map as an environment, as a table again: the same values."""
+    problem = grid_map(size=7, seed=3, slip=0.2, queries=5, discount=0.9).problem
+    back = from_gymnasium(
+        to_gymnasium(problem), unwanted=lambda s: problem.unwanted[s], discount=0.9
+    )
+    value, found = solve(problem).value, solve(back).value
+    live = ~problem.terminal
+    np.testing.assert_allclose(found[: live.size][live], value[live], rtol=1e-10)
+    assert back.unwanted[: live.size].tolist() == problem.unwanted.tolist()
+    assert sorted(back.starts) == sorted(problem.starts)
+
+
+def test_an_agent_that_steps_gets_the_exact_return():
+    problem = grid_map(size=6, seed=3, slip=0.2, queries=1).problem
+    solution = solve(problem)
+    exact = run(problem, one_hot(solution.action, n_actions=4))
+    environment = to_gymnasium(problem)
+    returns, touched = [], []
+    for episode in range(1500):
+        state, info = environment.reset(seed=episode)
+        total, ended, met = 0.0, False, False
+        while not ended:
+            assert info["action_mask"][solution.action[state]]
+            state, reward, ended, _, info = environment.step(solution.action[state])
+            total += reward
+            met |= info["unwanted"]
+        returns.append(total)
+        touched.append(met)
+    spread = np.std(returns) / np.sqrt(len(returns))
+    assert np.mean(returns) == pytest.approx(exact.returned[0], abs=4 * spread)
+    assert np.mean(touched) == pytest.approx(exact.unwanted[0], abs=4 * 0.5 / 38)
+
+
+def test_it_passes_the_check_of_gymnasium():
+    from gymnasium.utils.env_checker import check_env
+
+    check_env(to_gymnasium(grid_map(size=5, seed=1).problem), skip_render_check=True)
+
+
+def test_the_same_seed_gives_the_same_episode():
+    environment = to_gymnasium(grid_map(size=6, seed=3, slip=0.4, queries=9).problem)
+    runs = []
+    for _ in range(2):
+        way = [environment.reset(seed=5)[0]]
+        way += [environment.step(a % 4)[0] for a in range(5)]
+        runs.append(way)
+    assert runs[0] == runs[1]
+
+
+def test_holes_of_the_frozen_lake_end_without_being_goals():
+    lake = from_gymnasium(
+        gymnasium.make("FrozenLake-v1", is_slippery=False),
+        unwanted=lambda s: s in (5, 7, 11, 12),
+    )
+    assert lake.goal.sum() == 1
+    assert lake.terminal.sum() == 5
+    assert lake.place[14].tolist() == [3, 2]
+    ends = lake.terminal & ~lake.goal
+    assert lake.unwanted[ends].all()
+
+
+class Continuous(gymnasium.Env):
+    observation_space = Box(0.0, 1.0)
+    action_space = Discrete(2)
+
+
+class Untabulated(gymnasium.Env):
+    observation_space = Discrete(3)
+    action_space = Discrete(2)
+
+
+class Walk(gymnasium.Env):
+    """Five places in a row; the last brings 1, the first ends with nothing."""
+
+    observation_space = Box(0.0, 1.0)
+    action_space = Discrete(2)
+
+    def __init__(self, prize=1.0):
+        self.prize = prize
+
+    def reset(self, *, seed=None, options=None):
+        self.at = 2
+        return self.at, {}
+
+    def step(self, action):
+        self.at += 1 if action else -1
+        return self.at, self.prize * (self.at == 4), self.at in (0, 4), False, {}
+
+
+@pytest.mark.parametrize("environment", [Continuous(), gymnasium.make("CartPole-v1")])
+def test_continuous_spaces_are_refused(environment):
+    with pytest.raises(ValueError, match="only discrete ones can be tabulated"):
+        from_gymnasium(environment)
+
+
+def test_an_environment_without_a_table_is_pointed_to_the_other_way_in():
+    with pytest.raises(ValueError, match="enumerate it by `from_simulator`"):
+        from_gymnasium(Untabulated())
+
+
+def test_a_simulator_is_enumerated():
+    """From 2: left 1, then an end that brings nothing; right 3, then the prize."""
+    problem = from_simulator(
+        Walk(),
+        state=lambda e: e.at,
+        unwanted=lambda e: e.at == 3,
+        place=lambda e: (0, e.at),
+    )
+    assert problem.n_states == 5
+    assert problem.goal.sum() == 1
+    assert solve(problem).value[0] == -2.0
+    assert run(problem, one_hot(solve(problem).action, n_actions=2)).unwanted[0] == 1.0
+    dead = problem.terminal & ~problem.goal
+    into = problem.successor[:, :, 0] == np.flatnonzero(dead)[0]
+    assert (problem.reward[:, :, 0][into & problem.allowed] == -5.0).all()
+
+
+def test_a_simulator_without_a_goal_or_without_end_is_refused():
+    with pytest.raises(ValueError, match="no goal that could be reached"):
+        from_simulator(Walk(prize=0.0), state=lambda e: e.at, unwanted=lambda e: False)
+    counter = iter(range(10**6))
+    with pytest.raises(ValueError, match="more than 50 states"):
+        from_simulator(
+            Walk(), state=lambda e: next(counter), unwanted=lambda e: False,
+            most_states=50,
+        )  # fmt: skip
