@@ -14,6 +14,7 @@ EXAMPLES = Path(__file__).parents[1] / "examples"
 EXPECTED = {
     "own_study": "refuted",
     "own_function": "supported",
+    "own_environment": "supported",
 }
 
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 
 from tegum.arrays import stream
@@ -53,19 +53,24 @@ def learning(problem, pruning, *, oracle=None, seed=0, experience=EVERYTHING):
     )
 
 
-maps = st.builds(
-    grid_map,
-    size=st.integers(5, 20),
-    seed=st.integers(0, 10_000),
-    wall_share=st.sampled_from([0.0, 0.15, 0.3]),
-    unwanted_share=st.sampled_from([0.0, 0.1, 0.2]),
-    coupling=st.sampled_from([-0.8, 0.0, 0.8]),
-    queries=st.sampled_from([1, 4, None]),
-)
+@st.composite
+def maps(draw):
+    """Maps of all kinds; a coupled one with many walls may not exist."""
+    factors = {
+        "size": draw(st.integers(5, 18)),
+        "seed": draw(st.integers(0, 10_000)),
+        "wall_share": draw(st.sampled_from([0.0, 0.15, 0.25])),
+        "unwanted_share": draw(st.sampled_from([0.0, 0.1, 0.2])),
+        "coupling": draw(st.sampled_from([-0.8, 0.0, 0.8])),
+    }
+    try:
+        return grid_map(**factors, queries=draw(st.sampled_from([1, 2, None])))
+    except ValueError:
+        reject()
 
 
-@settings(max_examples=60)
-@given(maps, st.booleans())
+@settings(max_examples=50)
+@given(maps(), st.booleans())
 def test_matched_lazy_pruning_asks_the_same_on_both_sides(drawn, informed):
     """Ties fixed, all data, a state-local oracle: the very same questions in order."""
     problem = drawn.problem
