@@ -3,6 +3,7 @@
 import os
 
 import chromium
+import numpy as np
 import pytest
 import test_page
 import worlds
@@ -278,8 +279,11 @@ def test_paper_is_light(tab, pages):
     tab.prefers("light")
 
 
-def test_three_hidden_units_turn_by_hand_and_by_keys(tab, pages):
-    show(tab, pages["three"])
+@pytest.mark.parametrize(
+    ("page", "key"), [("whole", "ArrowRight"), ("three", "ArrowUp")]
+)
+def test_two_and_three_hidden_units_turn_by_hand_and_by_keys(tab, pages, page, key):
+    show(tab, pages[page])
     tab.run("showCell(0, false)")
     drawn = "return document.querySelector('svg.turns').innerHTML"
     before = tab.run(drawn)
@@ -294,7 +298,8 @@ def test_three_hidden_units_turn_by_hand_and_by_keys(tab, pages):
     assert turned != before
     tab.run(
         "document.querySelector('svg.turns').dispatchEvent("
-        "new KeyboardEvent('keydown', {key: 'ArrowUp', bubbles: true}))"
+        "new KeyboardEvent('keydown', {key: arguments[0], bubbles: true}))",
+        key,
     )
     assert tab.run(drawn) != turned
 
@@ -412,3 +417,24 @@ def test_every_link_within_a_page_leads_to_a_part_of_it(tab, pages):
             ".map(a => document.querySelector(a.getAttribute('href')) !== null)"
         )
         assert there == [True] * parts
+
+
+def test_turning_a_plane_keeps_lengths_and_angles(tab, pages):
+    show(tab, pages["whole"])
+    tab.run("showCell(0, false)")
+    tips = (
+        "return [...document.querySelector('svg.turns').querySelectorAll('g line')]"
+        ".map(n => [Number(n.getAttribute('x2')), Number(n.getAttribute('y2'))])"
+    )
+    before = np.array(tab.run(tips))
+    assert tab.run("return turnedInPlane([[1, 0]], Math.PI / 2)[0]")[:2] == [
+        pytest.approx(0.0, abs=1e-12),
+        pytest.approx(1.0),
+    ]
+    tab.run(
+        "document.querySelector('svg.turns').dispatchEvent("
+        "new KeyboardEvent('keydown', {key: 'ArrowLeft', bubbles: true}))"
+    )
+    after = np.array(tab.run(tips))
+    assert not np.allclose(after, before, atol=1.0)
+    np.testing.assert_allclose(after @ after.T, before @ before.T, atol=0.1)

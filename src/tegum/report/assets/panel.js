@@ -55,9 +55,15 @@ function turned(points, yaw, pitch) {
   });
 }
 
+/** Points turned within their plane. */
+function turnedInPlane(points, angle) {
+  const [c, s] = [Math.cos(angle), Math.sin(angle)];
+  return points.map(([x, y]) => [c * x - s * y, s * x + c * y, 0]);
+}
+
 function directionsCaption(hidden, share) {
   if (hidden === 1) return "Feature directions Wᵢ on the line of the one hidden unit";
-  if (hidden === 2) return "Feature directions Wᵢ in the plane of the two hidden units";
+  if (hidden === 2) return "Feature directions Wᵢ in the plane of the two hidden units; drag sideways, or use the arrow keys, to turn it";
   if (hidden === 3) return "Feature directions Wᵢ in the space of the three hidden units; drag, or use the arrow keys, to turn it";
   return `Feature directions, projected from ${hidden} dimensions onto their two leading principal directions, which hold ${Math.round(100 * share)} % of ‖W‖²`;
 }
@@ -71,24 +77,25 @@ function arrowHead(x, y, colour) {
 }
 
 function drawDirections(parent, model, hidden) {
-  const rows = unpacked(model.directions), turns = hidden === 3;
+  const rows = unpacked(model.directions), turns = hidden === 2 || hidden === 3;
   const points = rows[0].map((_, i) => [rows[0][i], rows[1] ? rows[1][i] : 0, rows[2] ? rows[2][i] : 0]);
   const reach = Math.max(1e-9, ...points.map((p) => Math.hypot(...p))) * 1.12;
   const colours = seriesColours(points.length, true);
   const svg = makeSvg("svg", { class: turns ? "directions turns" : "directions", viewBox: "-110 -110 220 220", role: "img", "aria-label": directionsCaption(hidden, model.share) });
   if (turns) svg.setAttribute("tabindex", "0");
-  const view = { yaw: 0.6, pitch: 0.4 };
+  const view = hidden === 3 ? { yaw: 0.6, pitch: 0.4 } : { yaw: 0, pitch: 0 };
+  const turn = (all) => (!turns ? all : hidden === 3 ? turned(all, view.yaw, view.pitch) : turnedInPlane(all, -view.yaw));
   const draw = () => {
     svg.replaceChildren();
     const scale = 100 / reach, axes = [[reach, 0, 0], [0, reach, 0], [0, 0, reach]].slice(0, Math.min(Math.max(rows.length, 2), 3));
-    const [tips, ends] = turns ? [turned(points, view.yaw, view.pitch), turned(axes, view.yaw, view.pitch)] : [points, axes];
+    const [tips, ends] = [turn(points), turn(axes)];
     ends.forEach(([x, y], k) => {
       svg.append(makeSvg("line", { class: "axis", x1: -x * scale, y1: y * scale, x2: x * scale, y2: -y * scale }));
       const name = hidden > 3 ? `PC ${k + 1}` : hidden === 1 && k === 1 ? "" : `unit ${k}`;
       svg.append(makeSvg("text", { x: x * scale * 0.98 + (k ? 3 : -24), y: -y * scale * 0.98 + (k ? 8 : -4), opacity: 0.65 }, name));
     });
     tips.map((tip, i) => [tip, i]).sort((a, b) => a[0][2] - b[0][2]).forEach(([[x, y, z], i]) => {
-      const opacity = turns ? 0.55 + (0.45 * (z / reach + 1)) / 2 : 1;
+      const opacity = hidden === 3 ? 0.55 + (0.45 * (z / reach + 1)) / 2 : 1;
       const [px, py, length] = [x * scale, -y * scale, Math.hypot(x, y) * scale];
       const node = makeSvg("g", { opacity });
       node.append(makeSvg("title", {}, `feature ${i}, norm ${written(Math.hypot(...points[i]), 3)}`));
