@@ -16,9 +16,10 @@ import numpy as np
 from tegum.planning.compiled import below, compiled
 from tegum.planning.shortest import (
     canonical_way,
+    emptied,
     forward_search,
     greedy_action,
-    level_search,
+    level_search_within,
     predecessors,
     remove_and_repair,
 )
@@ -43,28 +44,29 @@ def lazy_by_search(successor, cost, goal, estimate, level, queries, says, budget
     times = np.zeros(states, np.int64)
     solved = np.zeros(queries.size, np.bool_)
     n_asked, raw, replans, expansions = 0, 0, 0, 0
+    price, came_by = np.full(states, np.inf), np.empty(states, np.int64)
+    expanded, marked = np.empty(states, np.int64), np.empty(states, np.int64)
+    item = np.empty(successor.size + 1, np.int64)
+    under = np.empty(successor.size + 1, np.int64)
+    pile = np.full(states + np.int64(estimate.max()) + 2, -1, np.int64)
+    goals, on_way = np.flatnonzero(goal), np.zeros(states, np.bool_)
     for q in range(queries.size):
         start = queries[q]
         while not solved[q] and expansions < budget:
             if level:
-                price, expanded, _, end = level_search(
-                    successor, goal, estimate, start, removed, True,
-                    budget - expansions,
+                way, moves, n_expanded = _proposed_level(
+                    successor, cost, goal, goals, estimate, start, first, edge,
+                    budget - expansions, price, came_by, expanded, item, under, pile,
+                    on_way, marked, times,
                 )  # fmt: skip
             else:
-                price, expanded, _, end = forward_search(
-                    successor, cost, goal, estimate, start, removed, True,
-                    budget - expansions,
+                way, moves, n_expanded = _proposed(
+                    successor, cost, goal, goals, estimate, start, first, edge,
+                    budget - expansions, removed, on_way, marked, times,
                 )  # fmt: skip
-            expansions += expanded.size
-            for s in expanded:
-                times[s] += 1
-            if end < 0:
+            expansions += n_expanded
+            if way.size == 0:
                 break
-            way, moves = canonical_way(
-                successor, cost, goal, first, edge, start, removed, price,
-                price[end],
-            )  # fmt: skip
             bad = -1
             for s in way:
                 raw += 1
@@ -77,12 +79,59 @@ def lazy_by_search(successor, cost, goal, estimate, level, queries, says, budget
                     break
             if bad >= 0:
                 removed[bad] = True
+                price[bad] = -1.0
                 replans += 1
                 continue
             solved[q] = True
             for i in range(moves.size):
                 action[way[i]] = moves[i]
     return action, solved, asked[:n_asked].copy(), raw, replans, expansions, times
+
+
+@compiled
+@no_type_check
+def _proposed(
+    successor, cost, goal, goals, estimate, start, first, edge, limit, removed, on_way,
+    marked, times,
+):  # fmt: skip
+    """The canonical way from a start, its moves, and how many states were expanded."""
+    price, expanded, _, end = forward_search(
+        successor, cost, goal, estimate, start, removed, True, limit
+    )
+    for s in expanded:
+        times[s] += 1
+    way, moves = np.empty(0, np.int64), np.empty(0, np.int64)
+    if end >= 0:
+        way, moves = canonical_way(
+            successor, cost, goals, first, edge, start, price, price[end], on_way,
+            marked,
+        )  # fmt: skip
+    return way, moves, expanded.size
+
+
+@compiled
+@no_type_check
+def _proposed_level(
+    successor, cost, goal, goals, estimate, start, first, edge, limit, price, came_by,
+    expanded, item, under, pile, on_way, marked, times,
+):  # fmt: skip
+    """`_proposed` where every move costs 1, in arrays that are there already."""
+    if price[start] == np.inf:
+        price[start] = 0.0
+    n_expanded, n, longest, end = level_search_within(
+        successor, goal, estimate, start, True, limit, price, came_by, expanded, item,
+        under, pile,
+    )  # fmt: skip
+    for i in range(n_expanded):
+        times[expanded[i]] += 1
+    way, moves = np.empty(0, np.int64), np.empty(0, np.int64)
+    if end >= 0:
+        way, moves = canonical_way(
+            successor, cost, goals, first, edge, start, price, price[end], on_way,
+            marked,
+        )  # fmt: skip
+    emptied(price, item, n, pile, np.int64(estimate[start]), longest)
+    return way, moves, n_expanded
 
 
 @compiled

@@ -362,25 +362,43 @@ def breadth_first(successor, goal, start, removed, complete, limit):
 @compiled
 @no_type_check
 def level_search(successor, goal, estimate, start, removed, complete, limit):
-    """`forward_search` where every move costs 1, by consistent whole estimates.
-
-    What waits lies in one pile for each estimated length, the latest on top, in place
-    of a heap. As no move lowers the estimate by more than it costs, no state is
-    expanded twice.
-    """
-    states, actions = successor.shape
+    """`forward_search` where every move costs 1, by consistent whole estimates."""
+    states = successor.shape[0]
     price = prices_to_begin(removed, start)
     came_by = np.full(states, -1, np.int64)
     expanded = np.empty(states, np.int64)
     item = np.empty(successor.size + 1, np.int64)
     under = np.empty(successor.size + 1, np.int64)
     pile = np.full(states + np.int64(estimate.max()) + 2, -1, np.int64)
-    n_expanded, n, end, best = 0, 0, -1, pile.size
+    n_expanded, _, _, end = level_search_within(
+        successor, goal, estimate, start, complete, limit, price, came_by, expanded,
+        item, under, pile,
+    )  # fmt: skip
+    return price, expanded[:n_expanded].copy(), came_by, end
+
+
+@compiled
+@no_type_check
+def level_search_within(
+    successor, goal, estimate, start, complete, limit, price, came_by, expanded, item,
+    under, pile,
+):  # fmt: skip
+    """`level_search` in arrays that are there already, for many searches in a row.
+
+    What waits lies in one pile for each estimated length, the latest on top, in place
+    of a heap. As no move lowers the estimate by more than it costs, no state is
+    expanded twice. `price` is infinity but for the start's 0 and for -1 where removed,
+    `pile` is -1. Returns how many states were expanded, how many items were piled up
+    (`item` lists every state that was touched), the longest pile that was used, and the
+    goal. `emptied` makes the arrays ready for the next search.
+    """
+    actions = successor.shape[1]
+    n_expanded, n, end, best, longest = 0, 0, -1, pile.size, 0
     f = np.int64(estimate[start])
-    if not removed[start]:
+    if price[start] == 0.0:
         item[0], under[0], pile[f] = start, -1, 0
-        n = 1
-    while f < pile.size and f <= best:
+        n, longest = 1, f
+    while f <= longest and f <= best:
         top = pile[f]
         if top < 0:
             f += 1
@@ -409,8 +427,19 @@ def level_search(successor, goal, estimate, start, removed, complete, limit):
                 length = np.int64(reached + estimate[to])
                 item[n], under[n] = to, pile[length]
                 pile[length] = n
+                longest = max(longest, length)
                 n += 1
-    return price, expanded[:n_expanded].copy(), came_by, end
+    return n_expanded, n, longest, end
+
+
+@compiled
+@no_type_check
+def emptied(price, item, n, pile, first, longest):
+    """Undo what a search left in the arrays of `level_search_within`."""
+    for i in range(n):
+        price[item[i]] = np.inf
+    for f in range(first, longest + 1):
+        pile[f] = -1
 
 
 @compiled
@@ -434,19 +463,20 @@ def way_found(came_by, actions, start, end):
 
 @compiled
 @no_type_check
-def canonical_way(successor, cost, goal, first, edge, start, removed, price, best):
+def canonical_way(
+    successor, cost, goals, first, edge, start, price, best, on_way, marked
+):
     """The canonical one among the shortest ways that a complete search has found.
 
     States on shortest ways are marked from the goals at the best price backwards: who
     leads to a marked state by a move that costs what prices differ by is on one too.
-    `first, edge` are the `predecessors`.
+    `goals` lists the goals, `first, edge` are the `predecessors`; `on_way` is False
+    everywhere, before and after, and `marked` has room for every state.
     """
-    states, actions = successor.shape
-    on_way = np.zeros(states, np.bool_)
-    marked = np.empty(states, np.int64)
+    actions = successor.shape[1]
     n_marked, done = 0, 0
-    for s in range(states):
-        if goal[s] and price[s] < best + TIE:
+    for s in goals:
+        if -TIE < price[s] < best + TIE:
             on_way[s] = True
             marked[n_marked] = s
             n_marked += 1
@@ -456,13 +486,13 @@ def canonical_way(successor, cost, goal, first, edge, start, removed, price, bes
         for e in range(first[to], first[to + 1]):
             s = edge[e] // actions
             tight = abs(price[s] + cost[s, edge[e] % actions] - price[to]) < TIE
-            if tight and not on_way[s] and not removed[s] and not goal[s]:
+            if tight and price[s] >= 0.0 and not on_way[s]:
                 on_way[s] = True
                 marked[n_marked] = s
                 n_marked += 1
     way, moves = np.empty(n_marked, np.int64), np.empty(n_marked, np.int64)
     s, length = start, 0
-    while not goal[s]:
+    while abs(price[s] - best) > TIE:
         for a in range(actions):
             to = successor[s, a]
             longer = abs(price[s] + cost[s, a] - price[to])
@@ -472,4 +502,6 @@ def canonical_way(successor, cost, goal, first, edge, start, removed, price, bes
         length += 1
         s = to
     way[length] = s
-    return way[: length + 1].copy(), moves[:length].copy()
+    for i in range(n_marked):
+        on_way[marked[i]] = False
+    return way[: length + 1], moves[:length]
