@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 import plotly.graph_objects as go
+import pyarrow.compute as pc
 from jaxtyping import Float
 from numpy import ndarray
 from plotly.subplots import make_subplots
@@ -231,13 +232,15 @@ def _add_discs(
     figure: go.Figure, results: Results, store: Store, *, column: int
 ) -> None:
     x, y, share = [], [], []
-    for q in sparsities(results):
-        counted: Counter[int] = Counter()
-        keys = results.where(feature_probability=q)["key"]
-        for key in keys:
-            W = store.artifact(key).arrays["W"]
-            D = feature_dimensionality(W)
-            counted.update(np.round(D[np.isfinite(D)] / BIN).astype(int).tolist())
+    levels = dict(zip(results["key"], results["feature_probability"], strict=True))
+    counts: dict[float, Counter[int]] = {q: Counter() for q in sparsities(results)}
+    # Together, not key by key: a file of the store holds many models.
+    rows = store.rows().filter(pc.field("key").isin(list(levels)))
+    for key, artifact in store.artifacts(rows):
+        D = feature_dimensionality(artifact.arrays["W"])
+        found = np.round(D[np.isfinite(D)] / BIN).astype(int)
+        counts[float(levels[key])].update(found.tolist())
+    for q, counted in counts.items():
         total = max(1, sum(counted.values()))
         for level, count in sorted(counted.items()):
             x.append(round(1.0 / q, 4))
