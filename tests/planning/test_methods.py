@@ -215,6 +215,18 @@ def test_precluded_data_never_enter_the_unwanted_and_leaky_ones_do():
         assert data.touched.any() == entered
 
 
+@pytest.mark.parametrize("dose", [0, 1, 7])
+def test_a_dose_is_exact(dose):
+    data = gather(MAP, Experience(20_000, leak=0.0, dose=dose), seed=0)
+    assert data.touched.sum() == dose
+    assert data.touched[:dose].all()
+    undosed = gather(MAP, Experience(20_000, leak=0.0), seed=0)
+    rest = data.episode >= dose
+    np.testing.assert_array_equal(data.state[rest], undosed.state)
+    with pytest.raises(ValueError, match="ask for fewer"):
+        gather(MAP, Experience(10, leak=0.0, dose=9), seed=0)
+
+
 def test_episodes_are_kept_by_what_they_did():
     every = gather(MAP, Experience(20_000), seed=0)
     for kept, right in (

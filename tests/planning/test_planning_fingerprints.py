@@ -2,8 +2,8 @@
 
 If this fails, what a row gives has changed. Then either that was not meant, or the law
 must be raised; record the new bits with
-`python tests/planning/test_planning_fingerprints.py`. Fitted Q is left out: its sums are
-those of the machine's linear algebra.
+`python tests/planning/test_planning_fingerprints.py`. Fitted Q is left out: its sums
+are those of the machine's linear algebra.
 """
 
 import json

@@ -104,6 +104,7 @@ def test_the_numbers_of_a_problem_worked_out_by_hand():
             "direct_unwanted": np.array([1.0, 1.0, 1.0]),
             "ledger": Ledger(expansions=7, state_checks=3).to_array(),
             "ended": np.array([1, -1]),
+            "episodes": np.array([9, 4]),
             "world": np.array([10.0, 2.0, np.nan, 0.0]),
             "distance": np.array([np.nan, 0.5]),
         }
@@ -118,6 +119,7 @@ def test_the_numbers_of_a_problem_worked_out_by_hand():
     assert found["regret_if_solved"] == 1.0
     assert found["price_of_clean"] == pytest.approx(2 / 3)
     assert found["exhausted"] == 1.0
+    assert found["unwanted_episodes"] == 4.0
     assert math.isnan(found["certified"])
     assert SPENDING(artifact, {})["operations"] == 7.0
     assert SPENDING(artifact, {})["checks"] == 3.0

@@ -53,6 +53,7 @@ def learned(
         policy, run(problem, policy), ledger, exhausted=exhausted,
         covered=np.ceil(data.visits.sum(axis=2)).astype(np.int64),
         behaviour=data.behaviour,
+        episodes=(data.touched.size, int(data.touched.sum())),
     )  # fmt: skip
 
 

@@ -51,6 +51,7 @@ def return_conditioned(
         None, run(chain, policy), ledger, exhausted=short,
         covered=np.ceil(data.visits.sum(axis=2)).astype(np.int64),
         behaviour=data.behaviour,
+        episodes=(data.touched.size, int(data.touched.sum())),
     )  # fmt: skip
 
 

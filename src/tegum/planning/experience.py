@@ -33,6 +33,9 @@ class Experience:
     is full support, 0 precludes, in between it leaks. An episode from which every
     action may enter one ends.
 
+    With a `dose`, exactly so many episodes touch an unwanted state and come first: they
+    are those of a full-support explorer that do; all others follow `leak`.
+
     Rewards are seen with Gaussian noise of standard deviation `reward_noise`. With
     `memory` a learner sees states, without it their `observation`. `kept` says which
     episodes are shown, after an oracle has read each of them; `removed` states are
@@ -50,6 +53,7 @@ class Experience:
     leak: float = 1.0
     reward_noise: float = 0.0
     memory: bool = True
+    dose: int | None = None
     kept: Kept = "all"
     removed: Bool[ndarray, " state"] | None = None
 
@@ -67,6 +71,11 @@ class Experience:
                     f"`{name}` of the experience is {getattr(self, name)}; it must lie "
                     "in [0, 1]"
                 )
+        if self.dose is not None and (self.dose < 0 or self.complete):
+            raise ValueError(
+                f"`dose` is {self.dose}; it must be at least 0, and data walked by "
+                "steps, not `complete`"
+            )
         if self.complete and self.kept != "all":
             raise ValueError(
                 f"`kept` is {self.kept!r} and `complete` data have no episodes; gather "
@@ -131,6 +140,14 @@ def gather(problem: Problem, experience: Experience, *, seed: int) -> Data:
         to, chance, policy.cumsum(axis=1), problem.terminal, problem.starts,
         experience.steps, experience.episode_length, counter(seed, "exploration"),
     )  # fmt: skip
+    if experience.dose:
+        dosed = _dose(problem, experience, experience.dose, seed=seed)
+        state, action, branch = (
+            np.concatenate(pair)
+            for pair in zip(dosed[:3], (state, action, branch), strict=True)
+        )
+        episode = np.concatenate([dosed[3], episode + experience.dose])
+        episodes += experience.dose
     noise = stream(seed, "reward noise").standard_normal(state.size)
     reward = problem.reward[state, action, branch] + experience.reward_noise * noise
     after = to[state, action, branch]
@@ -157,6 +174,35 @@ def gather(problem: Problem, experience: Experience, *, seed: int) -> Data:
         visits=visits, mean_reward=total / np.maximum(visits, 1.0), behaviour=policy,
         ledger=ledger,
     )  # fmt: skip
+
+
+def _dose(
+    problem: Problem, experience: Experience, dose: int, *, seed: int
+) -> tuple[ndarray, ndarray, ndarray, ndarray]:
+    """The first episodes of a full-support explorer that touch an unwanted state.
+
+    Raises:
+        ValueError: fewer than the dose within as many steps as the data have.
+    """
+    policy = behaviour(problem, replace(experience, leak=1.0))
+    state, action, branch, episode, episodes = _walks(
+        problem.successor, problem.probability.cumsum(axis=2), policy.cumsum(axis=1),
+        problem.terminal, problem.starts, experience.steps, experience.episode_length,
+        counter(seed, "dose"),
+    )  # fmt: skip
+    after = problem.successor[state, action, branch]
+    touched = np.zeros(episodes, dtype=bool)
+    touched[episode[problem.unwanted[after] | problem.unwanted[state]]] = True
+    if touched.sum() < dose:
+        raise ValueError(
+            f"`dose` is {dose}, and {int(touched.sum())} of {episodes} episodes in "
+            f"{experience.steps} steps touch an unwanted state; ask for fewer, or for "
+            "more steps"
+        )
+    chosen = np.flatnonzero(touched)[:dose]
+    shown = np.isin(episode, chosen)
+    number = np.searchsorted(chosen, episode[shown])
+    return state[shown], action[shown], branch[shown], number
 
 
 def _complete(problem: Problem, experience: Experience, policy: ndarray) -> Data:

@@ -102,6 +102,12 @@ def _queries(value: Any) -> int | None:
     return _whole("queries", 1, 10**7, remedy="None takes every possible start")(value)
 
 
+def _dose(value: Any) -> int | None:
+    if value is None:
+        return None
+    return _whole("dose", 0, 10**7, remedy="None doses nothing")(value)
+
+
 def _probability(name: str, remedy: str) -> Callable[[Any], float]:
     return _number(name, 0, 1, remedy=remedy)
 
@@ -255,6 +261,10 @@ EXPERIENCE_FACTORS: tuple[Factor, ...] = (
         _probability("leak", "1 is full support, 0 precludes"), 1.0,
     ),
     Factor(
+        "dose", "how many episodes touch the unwanted, beside those that `leak` lets",
+        _dose, None,
+    ),
+    Factor(
         "reward_noise", "standard deviation of what is seen of a reward",
         _number("reward_noise", 0, math.inf, open_high=True, remedy="0 is none"), 0.0,
     ),
@@ -376,6 +386,11 @@ def check_together(row: Row) -> None:
         raise ValueError(
             "`method` is 'return_conditioned', which learns from episodes, and "
             "`complete` data have none; leave `complete` out"
+        )
+    if row["dose"] is not None and (row["complete"] or method in DIRECT):
+        raise ValueError(
+            f"`dose` is {row['dose']}, and there are no walked data to put it in; use "
+            "a learner without `complete`"
         )
     if row["complete"] and row["kept"] != "all":
         raise ValueError(

@@ -18,10 +18,10 @@ class Ledger:
     - `backups`: states whose value was worked out anew from their successors', or
       entries of a table updated from one sample.
     - `gradient_flops`: floating-point operations of function approximation.
-    - `..._checks`: questions put to the oracle, by what they are about: a state, a
-      transition, a whole trajectory; `unique_...` counts no item twice. A pass of a
-      policy that is inspected for a certificate is one of `rollout_checks`; the states
-      in it are counted as well.
+    - `..._checks`: questions put to the oracle, by what they are about: a state (of a
+      model, a way, or the transitions of data), or a whole trajectory; `unique_...`
+      counts no item twice. A pass of a policy that is inspected for a certificate is
+      one of `rollout_checks`; the states in it are counted as well.
     - `retrainings`, `replans`: how often a learner or a search started over.
 
     >>> (Ledger(expansions=3) + Ledger(expansions=1, backups=2)).operations
@@ -34,8 +34,6 @@ class Ledger:
     gradient_flops: int = 0
     state_checks: int = 0
     unique_state_checks: int = 0
-    transition_checks: int = 0
-    unique_transition_checks: int = 0
     trajectory_checks: int = 0
     unique_trajectory_checks: int = 0
     rollout_checks: int = 0
@@ -62,16 +60,12 @@ class Ledger:
     @property
     def checks(self) -> int:
         """Items put to the oracle, whatever their kind, repetitions counted."""
-        return self.state_checks + self.transition_checks + self.trajectory_checks
+        return self.state_checks + self.trajectory_checks
 
     @property
     def unique_checks(self) -> int:
         """Different items put to the oracle, whatever their kind."""
-        return (
-            self.unique_state_checks
-            + self.unique_transition_checks
-            + self.unique_trajectory_checks
-        )
+        return self.unique_state_checks + self.unique_trajectory_checks
 
     def to_array(self) -> Int[ndarray, " count"]:
         """The counts as an array, to be stored."""

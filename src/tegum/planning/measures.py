@@ -38,6 +38,8 @@ def queries(artifact: Artifact, row: Row) -> dict[str, float]:
     - `regret_if_solved`: the same over the solved queries.
     - `price_of_clean`: best possible return minus the best without the unwanted.
     - `distance_to_explorer`, `distance_to_planner`: mean total variation, in [0, 1].
+    - `episodes`, `unwanted_episodes`: those of the data, and those that touched the
+      unwanted; 0 without data.
     - `exhausted`: 1 if the budget ended it. `certified`: 1 if the last round of a
       certificate was clean, 0 if not, NaN where none was asked for.
     """
@@ -60,6 +62,8 @@ def queries(artifact: Artifact, row: Row) -> dict[str, float]:
         "price_of_clean": _mean(price),
         "distance_to_explorer": float(explorer),
         "distance_to_planner": float(planner),
+        "episodes": float(a["episodes"][0]),
+        "unwanted_episodes": float(a["episodes"][1]),
         "exhausted": float(exhausted),
         "certified": math.nan if certified < 0 else float(certified),
     }
@@ -84,6 +88,8 @@ QUERIES = Measure(
         "price_of_clean",
         "distance_to_explorer",
         "distance_to_planner",
+        "episodes",
+        "unwanted_episodes",
         "exhausted",
         "certified",
     ),
@@ -99,10 +105,14 @@ QUERIES = Measure(
         "price_of_clean": _COUNT,
         "distance_to_explorer": _RATE,
         "distance_to_planner": _RATE,
+        "episodes": _COUNT,
+        "unwanted_episodes": _COUNT,
         "exhausted": _RATE,
         "certified": _RATE,
     },
-    resolutions={"exhausted": 1.0, "certified": 1.0},
+    resolutions=dict.fromkeys(
+        ("episodes", "unwanted_episodes", "exhausted", "certified"), 1.0
+    ),
 )
 
 

@@ -94,7 +94,8 @@ METHODS: dict[str, Method] = {
 """What the `method` column of a design may say."""
 
 EXPERIENCE = (
-    "complete", "episode_length", "randomness", "leak", "reward_noise", "memory", "kept"
+    "complete", "episode_length", "randomness", "leak", "dose", "reward_noise",
+    "memory", "kept",
 )  # fmt: skip
 
 

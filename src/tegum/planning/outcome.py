@@ -46,7 +46,9 @@ class Outcome:
 
     For the board: how often each state was expanded, which states the oracle was asked
     about in order, and how often the data hold each action of each state.
-    `behaviour` is the policy that gathered the data.
+    `behaviour` is the policy that gathered the data, `episodes` how many there were and
+    how many of them touched an unwanted state. `certified` says whether the last round
+    of a certificate was clean, None where none was asked for.
     """
 
     policy: Float[ndarray, "state action"] | None
@@ -61,6 +63,7 @@ class Outcome:
     covered: Int[ndarray, "state action"] | None = None
     behaviour: Float[ndarray, "state action"] | None = None
     certified: bool | None = None
+    episodes: tuple[int, int] | None = None
 
 
 def one_hot(

@@ -310,6 +310,7 @@ def _lazy_learning(
         asked=asked, certified=None if certified is None else bool(certified),
         covered=np.ceil(data.visits.sum(axis=2)).astype(np.int64),
         behaviour=data.behaviour,
+        episodes=(data.touched.size, int(data.touched.sum())),
     )  # fmt: skip
 
 

@@ -148,7 +148,8 @@ def solve_row(row: Row, *, problem: Problem | None = None) -> Artifact:
     `direct_unwanted` what the exact planner's way touches. `ledger` counts what was
     spent, in the order of `LEDGER_FIELDS`. `world` holds the numbers of states and of
     unwanted ones, the share of starts with a clean way, and how many drawings were
-    rejected. `distance` is how far the policy is from the explorer's and from the exact
+    rejected. `episodes` counts those of the data and those that touched the unwanted.
+    `distance` is how far the policy is from the explorer's and from the exact
     planner's. With keep="board" everything that a picture needs is there too.
 
     Raises:
@@ -186,6 +187,7 @@ def solve_row(row: Row, *, problem: Problem | None = None) -> Artifact:
         "world": np.array(
             [problem.n_states, problem.unwanted.sum(), clean_share, rejected]
         ),
+        "episodes": np.array(outcome.episodes or (0, 0), dtype=np.int64),
         "worst_return": np.array([problem.worst_return]),
         "distance": _distances(outcome, planner),
     }
