@@ -23,7 +23,10 @@ from tegum.study import Study
 SUBJECT = PlanningProblems()
 LEARNERS = [m for m in METHODS if m not in DIRECT]
 DESIGN = (
-    grid(method=list(METHODS), size=7, queries=4, steps=800, updates=2000, seeds=2)
+    grid(
+        method=list(METHODS), size=7, queries=4, steps=800, updates=2000,
+        gradient_steps=20, seeds=2,
+    )
     | grid(
         method=["a_star", "certainty_equivalent"],
         pruning=["eager", "lazy", "audit", "filter"],

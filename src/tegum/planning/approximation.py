@@ -67,7 +67,7 @@ def fitted_q(
     data, short = shown(problem, experience, seed=seed, budget=budget)
     seen, lump = observed(problem, data, memory=experience.memory)
     features = fourier_features(
-        _with_memory(problem, seen.place), width=kernel_width, count=n_features,
+        with_memory(problem, seen.place), width=kernel_width, count=n_features,
         seed=seed,
     )  # fmt: skip
     considered = seen.allowed
@@ -86,7 +86,7 @@ def fitted_q(
     return learned(problem, policy, data=data, ledger=ledger, exhausted=short)
 
 
-def _with_memory(problem: Problem, place: ndarray) -> ndarray:
+def with_memory(problem: Problem, place: ndarray) -> ndarray:
     """Where a state is; what the state adds to its place is one more coordinate."""
     if len(place) != problem.n_states:
         return place.astype(float)
@@ -134,4 +134,4 @@ def _iterated(
     return worth, iterations
 
 
-__all__ = ["SUPPORTS", "fitted_q", "fourier_features"]
+__all__ = ["SUPPORTS", "fitted_q", "fourier_features", "with_memory"]

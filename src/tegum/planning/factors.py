@@ -22,6 +22,7 @@ METHODS = (
     "certainty_equivalent",
     "q_learning",
     "fitted_q",
+    "neural_q",
     "behaviour_cloning",
     "return_conditioned",
     "expert_iteration",
@@ -209,11 +210,11 @@ METHOD_FACTORS: tuple[Factor, ...] = (
         _one_of("unseen", ("excluded", "zero")), "excluded",
     ),
     Factor(
-        "kernel_width", "of fitted Q, as a share of the board",
+        "kernel_width", "of fitted and neural Q, as a share of the board",
         _number("kernel_width", 0, 10, open_low=True, remedy="0.08 is usual"), 0.08,
     ),
     Factor(
-        "n_random_features", "of fitted Q, for each action",
+        "n_random_features", "that fitted and neural Q read of a place",
         _whole("n_random_features", 1, 20_000, remedy="300 is usual"), 300,
     ),
     Factor(
@@ -222,8 +223,21 @@ METHOD_FACTORS: tuple[Factor, ...] = (
                 remedy="0.001 is usual"), 1e-3,
     ),
     Factor(
-        "support", "over which actions fitted Q takes its maximum",
+        "support", "over which actions fitted and neural Q take their maximum",
         _one_of("support", ("free", "seen")), "free",
+    ),
+    Factor(
+        "gradient_steps", "of neural Q, each on 256 transitions",
+        _whole("gradient_steps", 1, 10**8, remedy="3000 takes seconds"), 3000,
+    ),
+    Factor(
+        "gradient_rate", "step size of neural Q under Adam",
+        _number("gradient_rate", 0, math.inf, open_low=True, open_high=True,
+                remedy="0.001 is usual"), 1e-3,
+    ),
+    Factor(
+        "hidden_width", "units of neural Q",
+        _whole("hidden_width", 1, 100_000, remedy="128 is usual"), 128,
     ),
     Factor(
         "prior", "Dirichlet prior of cloning, for each action",

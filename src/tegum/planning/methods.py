@@ -26,6 +26,7 @@ from tegum.planning.experience import Experience
 from tegum.planning.histories import history_map
 from tegum.planning.iteration import expert_iteration
 from tegum.planning.maps import Map, grid_map
+from tegum.planning.neural import neural_q
 from tegum.planning.oracle import Oracle, erring, shuffled
 from tegum.planning.outcome import Outcome
 from tegum.planning.problem import Problem
@@ -76,6 +77,14 @@ METHODS: dict[str, Method] = {
     "fitted_q": Method(
         fitted_q, ("amortised", "argmax"),
         _named("kernel_width", "ridge", "support", n_features="n_random_features"),
+        learns=True,
+    ),
+    "neural_q": Method(
+        neural_q, ("amortised", "argmax"),
+        _named(
+            "gradient_steps", "gradient_rate", "hidden_width", "kernel_width",
+            "support", n_features="n_random_features",
+        ),
         learns=True,
     ),
     "behaviour_cloning": Method(

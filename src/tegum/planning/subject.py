@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import concurrent.futures
-from collections.abc import Callable, Iterable, Sequence
+import contextlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -73,7 +74,10 @@ class PlanningProblems:
         """
         finished: list[Artifact | None] = [None] * len(rows)
         errors: dict[int, str] = {}
-        with concurrent.futures.ThreadPoolExecutor(max(workers, 1)) as pool:
+        with (
+            _one_thread_of_torch(rows),
+            concurrent.futures.ThreadPoolExecutor(max(workers, 1)) as pool,
+        ):
             running = {
                 pool.submit(_solved_or_refused, self.problem, row, stop): position
                 for position, row in enumerate(rows)
@@ -102,6 +106,9 @@ class PlanningProblems:
             work += 2e-6 * states * row["n_random_features"]
         if row["method"] not in factors.DIRECT and not row["complete"]:
             work += 4e-7 * row["steps"]
+        if row["method"] == "neural_q":
+            size = row["hidden_width"] * row["n_random_features"]
+            work += row["gradient_steps"] * (4e-4 + 4e-8 * size)
         if row["method"] == "q_learning":
             work += 1e-7 * row["updates"]
         if row["pruning"] == "lazy":
@@ -113,6 +120,22 @@ class PlanningProblems:
         states = _about_how_many_states(self.problem, row)
         steps = 0 if row["complete"] else 100 * row["steps"]
         return 2**20 + 1000 * states + steps * (row["method"] not in factors.DIRECT)
+
+
+@contextlib.contextmanager
+def _one_thread_of_torch(rows: Sequence[Row]) -> Iterator[None]:
+    """One thread for PyTorch while rows need it, so that sums keep their order."""
+    if not any(row["method"] == "neural_q" for row in rows):
+        yield
+        return
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _about_how_many_states(problem: Problem | None, row: Row) -> int:
