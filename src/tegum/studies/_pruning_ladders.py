@@ -1,0 +1,177 @@
+"""Ladders of maps: one of each size, and what pruning costs on every one of them.
+
+An exponent is a property of many sizes, so that the unit is a whole ladder: the maps
+that one seed draws, from the smallest to the largest. A row names the ladder and what
+is done to it; all procedures run on the same maps, so that like is compared with like.
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from tegum.arrays import Artifact, RowsFailed
+from tegum.design import Factor, Row, check_rows, complete
+from tegum.planning.factors import PRUNING_FACTORS, WORLD_FACTORS
+
+SIZES = (8, 11, 16, 23, 32, 45, 64, 91, 128, 181)
+"""Half-octaves; the last is held out of every fit."""
+HELD_OUT = SIZES[-1]
+ALONE = 8
+"""Queries that are each asked on a map of which nothing is known yet."""
+TOGETHER = (4, 16, 64, 256)
+"""Queries asked one after the other; beyond them, every possible one."""
+MATCHED = 16
+"""Queries of the matched pair whose ties are broken at random, on either side anew."""
+SHARES = (0.9, 0.99)
+"""Shares of the states that an audit sees."""
+EPSILON, DELTA = 0.05, 0.05
+CONTROLS = ("none", "labels shuffled", "oracle shuffled")
+HISTORY_SIZES = (16, 32)
+HISTORY_STEPS, HISTORY_EPISODE = 100, 16
+"""Steps of exploration for each cell, in episodes so short that many are clean."""
+LARGE = 10**12
+POLL_SECONDS = 0.2
+
+
+def _sizes(value: Any) -> tuple[int, ...]:
+    found = tuple(value) if isinstance(value, tuple | list) else ()
+    whole = all(isinstance(n, int | float) and float(n).is_integer() for n in found)
+    if not whole or len(found) < 5 or list(found) != sorted(set(found)):
+        raise ValueError(
+            f"`sizes` is {value!r}; it must be a tuple of five or more whole numbers, "
+            "ascending: two are left out of every fit and the last is forecast"
+        )
+    return tuple(int(n) for n in found)
+
+
+def _control(value: Any) -> str:
+    if value not in CONTROLS:
+        raise ValueError(
+            f"`control` is {value!r}; it must be one of {', '.join(CONTROLS)}"
+        )
+    return value
+
+
+_TAKEN = {factor.name: factor for factor in (*WORLD_FACTORS, *PRUNING_FACTORS)}
+FACTORS = (
+    Factor("sizes", "cells along each side of every map; the last is forecast", _sizes),
+    *(_TAKEN[name] for name in ("wall_share", "unwanted_share", "coupling", "misses")),
+    Factor("control", "whether labels or the oracle are shuffled", _control, "none"),
+    _TAKEN["seed"],
+)
+
+
+def _together(row: Row) -> None:
+    if row["misses"] and row["control"] != "none":
+        raise ValueError(
+            f"`misses` is {row['misses']:g} and `control` {row['control']!r}; a "
+            "control has a perfect oracle: leave one of them out"
+        )
+
+
+@dataclass(frozen=True)
+class PruningLadders:
+    """What every procedure spends on the maps of a ladder; see `climbed`."""
+
+    name: str = "pruning-ladders"
+    law: int = 1
+
+    @property
+    def factors(self) -> Sequence[Factor]:
+        """The columns it understands."""
+        return FACTORS
+
+    def complete(self, design: Iterable[Row]) -> list[dict[str, Any]]:
+        """Every row with every factor, checked alone and together.
+
+        Raises:
+            ValueError: an unknown, missing or impossible value, with the remedy.
+        """
+        rows = complete(design, self.factors)
+        check_rows(rows, _together)
+        return rows
+
+    def train(
+        self,
+        rows: Sequence[Row],
+        *,
+        workers: int,
+        progress: Callable[[float], None],
+        stop: Callable[[], bool],
+    ) -> list[Artifact | None]:
+        """Climb the ladder of every row; None for those that `stop` cut short.
+
+        Raises:
+            RowsFailed: rows whose maps can not be drawn; the others are finished.
+        """
+        finished: list[Artifact | None] = [None] * len(rows)
+        errors: dict[int, str] = {}
+        with concurrent.futures.ThreadPoolExecutor(max(workers, 1)) as pool:
+            running = {
+                pool.submit(_climbed_or_refused, row, stop): position
+                for position, row in enumerate(rows)
+            }
+            waiting = set(running)
+            while waiting:
+                done, waiting = concurrent.futures.wait(
+                    waiting, POLL_SECONDS, concurrent.futures.FIRST_COMPLETED
+                )
+                for future in done:
+                    found = future.result()
+                    if isinstance(found, str):
+                        errors[running[future]] = found
+                    else:
+                        finished[running[future]] = found
+                progress(1.0 - len(waiting) / len(rows))
+        if errors:
+            raise RowsFailed(
+                f"{len(errors)} of {len(rows)} ladders could not be climbed; the "
+                f"first: {next(iter(errors.values()))}",
+                finished=finished,
+                errors=errors,
+            )
+        return finished
+
+    def core_seconds(self, row: Row) -> float:
+        """About how long one core needs for a row."""
+        return 2e-5 * float((np.array(row["sizes"], dtype=float) ** 2).sum())
+
+    def memory_bytes(self, row: Row) -> int:
+        """About how much memory a row takes while it is climbed and stored."""
+        return 2**22 + 2000 * max(row["sizes"]) ** 2
+
+
+def _climbed_or_refused(row: Row, stop: Callable[[], bool]) -> Artifact | str | None:
+    """What came of a row; a refusal as its text, None where a stop came first."""
+    from tegum.studies._pruning_maps import climbed
+
+    if stop():
+        return None
+    try:
+        return climbed(row, stop)
+    except ValueError as error:
+        return str(error)
+
+
+__all__ = [
+    "ALONE",
+    "CONTROLS",
+    "DELTA",
+    "EPSILON",
+    "FACTORS",
+    "HELD_OUT",
+    "HISTORY_EPISODE",
+    "HISTORY_SIZES",
+    "HISTORY_STEPS",
+    "LARGE",
+    "MATCHED",
+    "SHARES",
+    "SIZES",
+    "TOGETHER",
+    "PruningLadders",
+]

@@ -1,0 +1,249 @@
+"""What is measured of a ladder: exponents, forecasts, shares, rates, and the checks.
+
+`S` is the number of states of a map. The two smallest sizes and the held-out one enter
+no fit; the rest are `fitted`.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from jaxtyping import Float
+from numpy import ndarray
+
+from tegum.arrays import Artifact
+from tegum.design import Row
+from tegum.measures.facts import Measure
+from tegum.statistics import slope_weights
+from tegum.studies._pruning_ladders import MATCHED, SHARES, SIZES, TOGETHER
+
+DROPPED = 2
+"""Sizes left out of every fit, the smallest."""
+LAWS = ("power", "slogs", "saturation")
+FORECAST = ("one", "all", "certificate")
+EXPONENTS = ("one", "sixteen", "all", "certificate", "passes", "expansions")
+RATES = (
+    "rate_before",
+    "rate_after",
+    "failed_after",
+    "certificate_residual",
+    "audit_rate_small",
+    "audit_rate_large",
+)
+HISTORY = (
+    "history_rate_before",
+    "history_rate",
+    "history_rate_longer",
+    "history_solved",
+    "history_product_rate",
+    "history_product_solved",
+)
+NUMBERS = (
+    *(f"exponent_{cost}" for cost in EXPONENTS),
+    *(f"{law}_forecast_{cost}" for cost in FORECAST for law in LAWS),
+    *(f"{law}_loss_{cost}" for cost in FORECAST for law in LAWS[1:]),
+    "share_one",
+    "share_sixteen",
+    "share_all",
+    "share_certificate",
+    "matched_ratio",
+    "matched_exponent_gap",
+    "matched_operations_ratio",
+    *RATES,
+    "missed_selection",
+    *HISTORY,
+)
+
+
+def costs_of(artifact: Artifact) -> dict[str, Float[ndarray, " size"]]:
+    """What each procedure spent on each map, in checks unless its name says otherwise.
+
+    `one` is the mean over queries that are each asked alone; NaN where nothing was
+    asked for.
+    """
+    a = artifact.arrays
+    alone = a["alone"].mean(axis=1)
+    found = {
+        "one": alone[:, 0],
+        "expansions": alone[:, 1],
+        "sixteen": a["together"][:, TOGETHER.index(MATCHED), 0],
+        "all": a["together"][:, -1, 0],
+        "certificate": a["certificate"][:, 0],
+        "passes": a["certificate"][:, 1],
+        "search": a["matched"][:, 0, 0],
+        "data": a["matched"][:, 1, 0],
+    }
+    return {
+        name: np.where(values > 0, values.astype(np.float64), np.nan)
+        for name, values in found.items()
+    }
+
+
+def power_law(
+    states: Float[ndarray, " size"], cost: Float[ndarray, " size"]
+) -> tuple[float, float]:
+    """The power law `cost = 2^a S^b` by least squares of logarithms: a and b."""
+    x, y = np.log2(states), np.log2(cost)
+    exponent = float(slope_weights(x) @ y)
+    return float(y.mean() - exponent * x.mean()), exponent
+
+
+def forecasts(
+    states: Float[ndarray, " size"], cost: Float[ndarray, " size"], *, at: float
+) -> dict[str, float]:
+    """The log2 of what three laws, fitted to logarithms, say of a map of `at` states.
+
+    `power`: `c S^b`. `slogs`: `c S log S`. `saturation`: `c S / (S + h)`, h from a
+    hundredth of the smallest to a hundred times the largest S: what is flat at one end
+    and linear at the other.
+    """
+    level, exponent = power_law(states, cost)
+    y = np.log2(cost)
+    slogs = np.log2(states * np.log2(states))
+    halves = np.geomspace(states.min() / 100.0, states.max() * 100.0, 400)
+    curves = np.log2(states / (states + halves[:, None]))
+    left = y - curves
+    best = int(((left - left.mean(axis=1, keepdims=True)) ** 2).sum(axis=1).argmin())
+    return {
+        "power": level + exponent * math.log2(at),
+        "slogs": float((y - slogs).mean()) + math.log2(at * math.log2(at)),
+        "saturation": float(left[best].mean()) + math.log2(at / (at + halves[best])),
+    }
+
+
+def pruning(artifact: Artifact, row: Row) -> dict[str, float]:
+    """Exponents, forecasts and rates of one ladder.
+
+    - `exponent_<cost>`: b of `cost = c S^b` over the fitted sizes. 1 is a cost in
+      proportion to the states, 0 one that size does not touch.
+    - `<law>_forecast_<cost>`: log2 of forecast over found at the held-out size; 0 is
+      right, 1 twice too much. `<law>_loss_<cost>`: by how much its size is larger
+      than the power law's; above 0 the power law forecasts better.
+    - `share_<cost>`: different states checked as a share of all, at the largest
+      fitted size; 1 over it is what eager inspection of complete data costs beside it.
+    - `matched_ratio`: checks on the data's side over those on search's, both lazy, 16
+      queries, ties at random, geometric mean over fitted sizes; likewise the
+      difference of their exponents, and the ratio of operations at the largest one.
+    - `rate_before`, `rate_after`: share of queries whose solution is unwanted, before
+      and after lazy pruning for all queries; `failed_after` counts unsolved ones too.
+      Means over the fitted sizes. `certificate_residual`: the largest share that a
+      certificate left at any size. `audit_rate_small`, `..._large`: what is left when
+      nine states in ten were audited, at the smallest and largest fitted size.
+    - `missed_selection`: how much more common unwanted states are on the ways that are
+      taken than among all states that the oracle lets pass. 1 is chance; above it the
+      optimiser selects the oracle's mistakes. NaN where the oracle makes none.
+    - `history_...`: see `history_rates`; means over its sizes.
+    """
+    a = artifact.arrays
+    fitted = slice(DROPPED, -1)
+    states = a["states"].astype(np.float64)
+    costs = costs_of(artifact)
+    found: dict[str, float] = {
+        f"exponent_{cost}": power_law(states[fitted], costs[cost][fitted])[1]
+        for cost in EXPONENTS
+    }
+    for cost in FORECAST:
+        said = forecasts(states[fitted], costs[cost][fitted], at=float(states[-1]))
+        error = {law: said[law] - math.log2(costs[cost][-1]) for law in LAWS}
+        found |= {f"{law}_forecast_{cost}": error[law] for law in LAWS}
+        found |= {
+            f"{law}_loss_{cost}": abs(error[law]) - abs(error["power"])
+            for law in LAWS[1:]
+        }
+    for cost in ("one", "sixteen", "all", "certificate"):
+        found[f"share_{cost}"] = float(costs[cost][-2] / states[-2])
+    ratio = np.log2(costs["data"][fitted] / costs["search"][fitted])
+    found["matched_ratio"] = float(2.0 ** ratio.mean())
+    found["matched_exponent_gap"] = float(
+        slope_weights(np.log2(states[fitted])) @ ratio
+    )
+    operations = a["matched"][-2, :, 1]
+    found["matched_operations_ratio"] = float(operations[1] / operations[0])
+    rates = a["rates"]
+    found |= dict(zip(RATES, (*rates[fitted, :3].mean(axis=0), rates[:, 3].max()),
+                      strict=False))  # fmt: skip
+    audit = a["audit"][:, SHARES.index(0.9)]
+    found["audit_rate_small"] = float(audit[DROPPED])
+    found["audit_rate_large"] = float(audit[-2])
+    found["missed_selection"] = _selection(a["passed"][fitted].sum(axis=0))
+    at = a["history"].mean(axis=0)
+    found |= dict(zip(HISTORY, at[:6].tolist(), strict=True))
+    return {name: float(found[name]) for name in NUMBERS}
+
+
+def _selection(passed: ndarray) -> float:
+    steps, bad, free, missed = (float(count) for count in passed)
+    if missed == 0.0 or steps == 0.0:
+        return math.nan
+    return (bad / steps) / (missed / free)
+
+
+_RATE = (0.0, 1.0)
+_POSITIVE = (0.0, math.inf)
+_BOUNDED = (*RATES, *HISTORY, *(n for n in NUMBERS if n.startswith("share_")))
+
+PRUNING = Measure(
+    name="pruning",
+    version=1,
+    function=pruning,
+    numbers=NUMBERS,
+    ranges={
+        **dict.fromkeys(_BOUNDED, _RATE),
+        **dict.fromkeys(
+            ("matched_ratio", "matched_operations_ratio", "missed_selection"), _POSITIVE
+        ),
+    },
+)
+
+AT_SIZES = ("one", "sixteen", "all", "certificate")
+AT_QUERIES = (*(str(q) for q in TOGETHER), "all")
+CHECK_NUMBERS = (
+    *(f"states_at_{n}" for n in SIZES),
+    *(f"{cost}_at_{n}" for cost in AT_SIZES for n in SIZES),
+    *(f"queries_{q}_share" for q in ("1", *AT_QUERIES)),
+)
+
+
+def checks(artifact: Artifact, row: Row) -> dict[str, float]:
+    """States, and states checked, on the map of each size; NaN for a size not climbed.
+
+    `queries_<q>_share`: checks as a share of the states at the largest fitted size,
+    for q queries asked one after the other; `1` is the mean of those asked alone.
+    """
+    found = dict.fromkeys(CHECK_NUMBERS, math.nan)
+    a, costs = artifact.arrays, costs_of(artifact)
+    for place, size in enumerate(a["sizes"].tolist()):
+        if size in SIZES:
+            found[f"states_at_{size}"] = float(a["states"][place])
+            for cost in AT_SIZES:
+                found[f"{cost}_at_{size}"] = float(costs[cost][place])
+    states = float(a["states"][-2])
+    found["queries_1_share"] = float(costs["one"][-2]) / states
+    for place, queries in enumerate(AT_QUERIES):
+        asked = float(a["together"][-2, place, 0])
+        found[f"queries_{queries}_share"] = asked / states if asked > 0 else math.nan
+    return found
+
+
+CHECKS = Measure(
+    name="checks",
+    version=1,
+    function=checks,
+    numbers=CHECK_NUMBERS,
+    ranges=dict.fromkeys(CHECK_NUMBERS, _POSITIVE),
+)
+
+__all__ = [
+    "AT_QUERIES",
+    "AT_SIZES",
+    "CHECKS",
+    "DROPPED",
+    "EXPONENTS",
+    "FORECAST",
+    "LAWS",
+    "PRUNING",
+    "costs_of",
+    "forecasts",
+    "power_law",
+]
