@@ -29,8 +29,8 @@ from tegum.planning.exact import (
 from tegum.planning.ledger import Ledger
 from tegum.planning.outcome import Execution, Outcome, one_hot, run
 from tegum.planning.problem import Problem
-from tegum.planning.shortest import breadth_first as _breadth_first
-from tegum.planning.shortest import forward_search, level_search, way_found
+from tegum.planning.searching import breadth_first as _breadth_first
+from tegum.planning.searching import forward_search, level_search, way_found
 
 LARGE = 10**12
 """A budget that nothing here exhausts."""

@@ -14,15 +14,13 @@ from typing import no_type_check
 import numpy as np
 
 from tegum.planning.compiled import below, compiled
-from tegum.planning.shortest import (
+from tegum.planning.searching import (
     canonical_way,
     emptied,
     forward_search,
-    greedy_action,
     level_search_within,
-    predecessors,
-    remove_and_repair,
 )
+from tegum.planning.shortest import greedy_action, predecessors, remove_and_repair
 
 
 @compiled
