@@ -21,8 +21,9 @@ Status = Literal["trained", "diverged"]
 class Artifact:
     """What came of one row of a design: named arrays, and how it ended.
 
-    `arrays` holds, for a toy model, `W` (hidden, feature), `b` (feature), and the
-    clean loss along training as `loss_step` and `loss`. A row that diverged is kept:
+    `arrays` holds, for a toy model, `W` (hidden, feature), `b` (feature), in a
+    model with an untied decoder `W_decoder` (hidden, feature), and the clean loss along
+    training as `loss_step` and `loss`. A row that diverged is kept:
     `status` says so and `diverged_at_step` is the first step whose parameters were
     not finite.
     """

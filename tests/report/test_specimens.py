@@ -6,9 +6,18 @@ import numpy as np
 import pytest
 import worlds
 
+from tegum.arrays import Artifact
 from tegum.report.frame import Cell
 from tegum.report.page import layout_of
-from tegum.report.specimens import Choice, choose, packed, plane, specimens
+from tegum.report.specimens import (
+    Choice,
+    choose,
+    has_weights,
+    packed,
+    plane,
+    specimen,
+    specimens,
+)
 
 
 def unpacked(found):
@@ -37,6 +46,18 @@ def test_packed_weights_come_back_to_a_thirty_thousandth():
     found = packed(W)
     assert np.abs(unpacked(found) - W).max() <= np.abs(W).max() / 32767
     assert (unpacked(packed(np.zeros((2, 3)))) == 0).all()
+
+
+def test_an_untied_decoder_comes_along_and_must_fit():
+    W = np.random.default_rng(2).standard_normal((2, 5))
+    tied, untied = Artifact({"W": W}), Artifact({"W": W, "W_decoder": 2 * W})
+    assert "decoder" not in specimen(tied, weights=True)
+    found = specimen(untied, weights=True)
+    np.testing.assert_allclose(unpacked(found["decoder"]), 2 * W, atol=1e-3)
+    assert has_weights(tied)
+    assert has_weights(untied)
+    assert not has_weights(Artifact({"W": W, "W_decoder": W[:, :4]}))
+    assert not has_weights(Artifact({"W": W, "W_decoder": W * np.nan}))
 
 
 def test_up_to_three_dimensions_are_drawn_as_they_are():

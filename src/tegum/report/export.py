@@ -18,7 +18,7 @@ import plotly.graph_objects as go
 from plotly.offline import get_plotlyjs
 
 from tegum.report.encode import figure_json
-from tegum.report.figures import narrowest_width, scenes_of, usual_size
+from tegum.report.figures import loosely, narrowest_width, scenes_of, usual_size
 
 ENDINGS = (".html", ".svg", ".png", ".pdf")
 LARGEST_SIDE, LARGEST_SCALE = 10_000, 10.0
@@ -34,7 +34,7 @@ FONT = "Arial, Helvetica, Liberation Sans, sans-serif"
 def on_paper(figure: go.Figure) -> go.Figure:
     """A copy in dark text on white, which needs nothing around it; traces stay."""
     copy = go.Figure(figure)
-    family = copy.layout.font.family or FONT
+    family = loosely(copy).layout.font.family or FONT
     copy.update_layout(
         paper_bgcolor="white",
         plot_bgcolor="white",
@@ -88,7 +88,7 @@ def save_figure(
         return target
     data = _picture(shown, target.suffix[1:], size=size, scale=scale or SCALE)
     if target.suffix == ".svg":
-        data = _described(data.decode(), figure.layout.meta).encode()
+        data = _described(data.decode(), loosely(figure).layout.meta).encode()
     target.write_bytes(data)
     return target
 
@@ -220,7 +220,7 @@ def _quiet(logger: str) -> Iterator[None]:
 
 
 def _page(figure: go.Figure, *, width: int | None, height: int) -> str:
-    name, caption = _said(figure.layout.meta)
+    name, caption = _said(loosely(figure).layout.meta)
     narrowest = width or narrowest_width(figure)
     figure.update_layout(width=width, height=height, autosize=width is None)
     return Template(_asset("figure.html").read_text(encoding="utf-8")).substitute(

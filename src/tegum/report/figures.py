@@ -131,18 +131,23 @@ def scenes_of(figure: go.Figure) -> tuple[str, ...]:
     return tuple(sorted({trace.scene or "scene" for trace in solid}))
 
 
+def loosely(figure: go.Figure) -> Any:
+    """A figure, with attributes that plotly makes at run time, past the type checker."""
+    return figure
+
+
 def columns_of(figure: go.Figure) -> int:
     """How many subplots stand side by side in the fullest row."""
-    layout: Any = figure.layout
+    layout, drawn = loosely(figure).layout, loosely(figure)
     rows: dict[tuple[float, ...], set[float]] = {}
 
     def put(x: Sequence[float] | None, y: Sequence[float] | None) -> None:
         rows.setdefault(tuple(y or (0, 1)), set()).add(round((x or (0, 1))[0], 3))
 
-    for axis in figure.select_xaxes():
+    for axis in drawn.select_xaxes():
         number = axis.anchor[1:] if (axis.anchor or "").startswith("y") else ""
         put(axis.domain, layout[f"yaxis{number}"].domain)
-    for scene in figure.select_scenes():
+    for scene in drawn.select_scenes():
         put(scene.domain.x, scene.domain.y)
     return max(map(len, rows.values()), default=1)
 
@@ -150,7 +155,8 @@ def columns_of(figure: go.Figure) -> int:
 def usual_size(figure: go.Figure) -> tuple[int, int]:
     """The width and height of a figure on paper, in pixels of the layout."""
     width = 700 if columns_of(figure) == 1 else 1100
-    return int(figure.layout.width or width), int(figure.layout.height or 450)
+    layout = loosely(figure).layout
+    return int(layout.width or width), int(layout.height or 450)
 
 
 def narrowest_width(figure: go.Figure) -> int:
@@ -160,7 +166,7 @@ def narrowest_width(figure: go.Figure) -> int:
     """
     columns = columns_of(figure)
     wanted = 300 if columns == 1 else min(1100, max(640, 260 * columns))
-    return int(figure.layout.width or wanted)
+    return int(loosely(figure).layout.width or wanted)
 
 
 def _hex(colour: str) -> str:

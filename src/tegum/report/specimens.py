@@ -55,7 +55,10 @@ def choose(cell: Cell, ranking: Float[ndarray, " row"]) -> Choice:
 
 
 def specimen(artifact: Artifact, *, weights: bool) -> dict[str, Any]:
-    """What the page keeps of one model: weights, directions, and its training curve."""
+    """What the page keeps of one model: weights, directions, and its training curve.
+
+    Directions and norms are those of the encoder W.
+    """
     kept: dict[str, Any] = {}
     arrays = artifact.arrays
     if "loss" in arrays and "loss_step" in arrays:
@@ -65,6 +68,8 @@ def specimen(artifact: Artifact, *, weights: bool) -> dict[str, Any]:
         return kept
     W = np.asarray(arrays["W"], dtype=np.float64)
     kept["W"] = packed(W)
+    if "W_decoder" in arrays:
+        kept["decoder"] = packed(np.asarray(arrays["W_decoder"], dtype=np.float64))
     kept["polysemanticity"] = numbers(polysemanticity(W), digits=3)
     if "b" in arrays:
         kept["b"] = numbers(arrays["b"], digits=3)
@@ -75,9 +80,15 @@ def specimen(artifact: Artifact, *, weights: bool) -> dict[str, Any]:
 
 
 def has_weights(artifact: Artifact) -> bool:
-    """Whether a model has a finite matrix W with axes (hidden, feature)."""
+    """Whether a model has a finite matrix W with axes (hidden, feature).
+
+    A decoder, where there is one, must be finite and of the same shape.
+    """
     W = artifact.arrays.get("W")
-    return W is not None and np.ndim(W) == 2 and bool(np.isfinite(W).all())
+    if W is None or np.ndim(W) != 2 or not np.isfinite(W).all():
+        return False
+    decoder = artifact.arrays.get("W_decoder", W)
+    return np.shape(decoder) == np.shape(W) and bool(np.isfinite(decoder).all())
 
 
 def plane(
@@ -139,7 +150,8 @@ def specimens(
     chosen = pa.array([key in wanted for key in stored["key"].to_pylist()], pa.bool_())
     for key, artifact in store.artifacts(stored.filter(chosen)):
         drawn = has_weights(artifact)
-        size = int(artifact.arrays["W"].size) if drawn else 0
+        matrices = [n for n in ("W", "W_decoder") if n in artifact.arrays]
+        size = sum(int(artifact.arrays[n].size) for n in matrices) if drawn else 0
         fits = used + size <= most_weights
         used += size if fits else 0
         left_out += drawn and not fits

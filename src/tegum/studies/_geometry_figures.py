@@ -15,7 +15,7 @@ from tegum.measures.arrangement import FRACTIONS, USUAL, arrangement
 from tegum.measures.frame import Frame
 from tegum.measures.interference import feature_norms, superposition
 from tegum.measures.represented import feature_dimensionality
-from tegum.report.figures import GREY, PALETTE, ordered_colours, style
+from tegum.report.figures import GREY, PALETTE, loosely, ordered_colours, style
 from tegum.results import Results
 from tegum.store import Store
 from tegum.studies._geometry_picture import (
@@ -80,7 +80,7 @@ def intro(results: Results, store: Store) -> go.Figure:
     reach = {"range": [-1.35, 1.35], "showticklabels": False, "ticks": ""}
     figure.update_xaxes(**reach, mirror=True)
     figure.update_yaxes(**reach, mirror=True)
-    for axis in figure.select_yaxes():
+    for axis in loosely(figure).select_yaxes():
         axis.scaleanchor = axis.anchor
     figure.update_layout(legend={"y": -0.04}, margin={"l": 16, "r": 36, "b": 56})
     return figure
@@ -335,7 +335,7 @@ def shapes(results: Results, store: Store) -> go.Figure:
     bare = {"showticklabels": False, "ticks": "", "mirror": True}
     figure.update_xaxes(**bare)
     figure.update_yaxes(**bare)
-    for axis in figure.select_yaxes():
+    for axis in loosely(figure).select_yaxes():
         axis.scaleanchor = axis.anchor
     figure.update_layout(legend={"y": -0.03}, margin={"l": 16, "r": 36, "b": 56})
     return figure

@@ -6,10 +6,13 @@ function unpacked(packed) {
   return Array.from({ length: rows }, (_, r) => Array.from({ length: columns }, (_, c) => view.getInt16(2 * (r * columns + c), true) * packed.step));
 }
 
-function gram(W) {
+/** What reads out along feature i of feature j: the decoder's columns times the encoder's. */
+function readOut(decoder, W) {
   const n = W[0].length;
-  return Array.from({ length: n }, (_, i) => Array.from({ length: n }, (_, j) => W.reduce((sum, row) => sum + row[i] * row[j], 0)));
+  return Array.from({ length: n }, (_, i) => Array.from({ length: n }, (_, j) => W.reduce((sum, row, k) => sum + decoder[k][i] * row[j], 0)));
 }
+
+const reachOf = (model) => (model.W ? (model.decoder ? Math.max(...readOut(unpacked(model.decoder), unpacked(model.W)).flat().map(Math.abs)) : Math.max(...norms(unpacked(model.W))) ** 2) : 0);
 
 const norms = (W) => W[0].map((_, i) => Math.sqrt(W.reduce((sum, row) => sum + row[i] * row[i], 0)));
 
@@ -23,9 +26,12 @@ function chartIn(parent, caption, label, height) {
   return chart;
 }
 
-function drawGram(parent, W, reach) {
-  const products = gram(W), n = products.length;
-  const chart = chartIn(parent, "WᵀW: how feature j reads out along feature i; the diagonal is ‖Wᵢ‖²", "Heat map of W transpose W", isNarrow() ? 300 : 360);
+function drawGram(parent, W, decoder, reach) {
+  const products = readOut(decoder || W, W), n = products.length;
+  const [caption, label] = decoder
+    ? ["DᵀW, decoder times encoder: how feature j reads out along feature i", "Heat map of decoder transpose times encoder"]
+    : ["WᵀW: how feature j reads out along feature i; the diagonal is ‖Wᵢ‖²", "Heat map of W transpose W"];
+  const chart = chartIn(parent, caption, label, isNarrow() ? 300 : 360);
   const axis = (name) => ({ title: { text: name, standoff: 4 }, constrain: "domain", showgrid: false, zeroline: false, ticks: "outside", dtick: n <= 10 ? 1 : undefined });
   const layout = { margin: { l: 45, r: 5, t: 8, b: 42 }, xaxis: axis("feature j"), yaxis: Object.assign(axis("feature i"), { autorange: "reversed", scaleanchor: "x" }) };
   Plotly.newPlot(chart, [{
@@ -167,7 +173,7 @@ function drawModel(block, title, model, scales) {
   block.append(make("h4", {}, title), make("p", { className: "note" }, `seed ${model.seed} · `, make("code", { title: model.key }, `tegum show ${model.key.slice(0, 12)}`)));
   if (model.W) {
     const W = unpacked(model.W);
-    drawGram(block, W, scales.product);
+    drawGram(block, W, model.decoder ? unpacked(model.decoder) : null, scales.product);
     drawNorms(block, W, model.polysemanticity, scales.norm);
     drawDirections(block, model, W.length);
   }
@@ -209,7 +215,7 @@ function drawPanel() {
   const pair = make("div", { className: "pair" });
   panel.append(pair);
   const tallest = Math.max(0.01, ...shown.flatMap(([, , model]) => (model.W ? norms(unpacked(model.W)) : [])));
-  const scales = { norm: tallest, product: tallest ** 2 };
+  const scales = { norm: tallest, product: Math.max(1e-4, ...shown.map(([, , model]) => reachOf(model))) };
   const blocks = shown.map(() => pair.appendChild(make("div", { className: "model" })));
   shown.forEach(([title, , model], k) => drawModel(blocks[k], title, model, scales));
   drawLosses(panel, shown.map(([, name, model]) => [name, model]));
