@@ -132,7 +132,7 @@ def scenes_of(figure: go.Figure) -> tuple[str, ...]:
 
 
 def loosely(figure: go.Figure) -> Any:
-    """A figure, with attributes that plotly makes at run time, past the type checker."""
+    """A figure past the type checker: plotly makes its attributes at run time."""
     return figure
 
 
