@@ -6,7 +6,7 @@ import datetime
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -55,6 +55,9 @@ class Store:
     """
 
     place: Place
+    _read: dict[tuple[str, ...], pa.Table] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     @classmethod
     def open(cls, path: str | Path, *, create: bool = True) -> Store:
@@ -166,7 +169,7 @@ class Store:
         Raises:
             ValueError: no such key, or an artifact that was damaged and set aside.
         """
-        row = self.rows().filter(pc.field("key") == key)
+        row = self._rows_at_hand().filter(pc.field("key") == key)
         if not len(row):
             raise ValueError(
                 f"the store has no model with the key {key!r}; keys stand in the "
@@ -178,6 +181,14 @@ class Store:
             f"the artifact of {key} was damaged and has been set aside; run its study "
             "again to make it anew"
         )
+
+    def _rows_at_hand(self) -> pa.Table:
+        """The rows, read again only if there are others: a part's name is its bytes."""
+        parts = tuple(self.place.names("rows"))
+        if parts not in self._read:
+            self._read.clear()
+            self._read[parts] = self.rows()
+        return self._read[parts]
 
     def artifacts(self, rows: pa.Table) -> Iterator[tuple[str, Artifact]]:
         """Key and artifact of rows of this store, file by file.
