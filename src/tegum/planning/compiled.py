@@ -8,6 +8,7 @@ is handed in.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, no_type_check
 
 import numpy as np
@@ -21,6 +22,24 @@ except ModuleNotFoundError as missing:
         "planning is compiled by numba, which is not installed; run "
         "`pip install 'tegum[planning]'`"
     ) from missing
+
+
+def forget_stale(folder: Path) -> int:
+    """Delete compiled code older than some kernel it may call; returns how many.
+
+    What numba keeps on disk is checked against a kernel's own file alone: a change in
+    another file that it calls would go unseen.
+    """
+    kernels = [path for path in folder.glob("*.py") if "@compiled" in path.read_text()]
+    newest = max((path.stat().st_mtime for path in kernels), default=0.0)
+    kept = list((folder / "__pycache__").glob("*.nbi"))
+    stale = [index for index in kept if index.stat().st_mtime < newest]
+    for index in stale:
+        index.unlink(missing_ok=True)
+    return len(stale)
+
+
+forget_stale(Path(__file__).parent)
 
 compiled: Any = numba.njit(cache=True, nogil=True, error_model="numpy")
 """Compile a kernel at its first call. Not `fastmath`: sums keep their order."""
