@@ -9,6 +9,8 @@ from typing import Any
 
 UNDEFINED = "undefined"
 NOT_MEASURED = "not measured"
+DIGITS_WRITTEN = 6
+"""A number with more significant digits was computed, not written by hand."""
 LEVELS_SHOWN = 12
 """How many levels of a factor are listed before the rest is counted."""
 
@@ -27,9 +29,25 @@ def value_label(value: Any) -> str:
 
 
 def plain(value: float) -> str:
-    """A number in the fewest digits that tell it from its neighbours in a design."""
+    """A factor's number as it was written, unless nobody writes so many digits.
+
+    >>> plain(0.9375), plain(10 ** -0.6), plain(16384)
+    ('0.9375', '0.2512', '16384')
+    """
     text = f"{value:.10g}" if abs(value) < 1e7 else f"{value:.4g}"
+    digits = len(text.partition("e")[0].replace(".", "").lstrip("-0"))
+    if digits > DIGITS_WRITTEN and not float(value).is_integer():
+        text = f"{value:.4g}"
     return text.replace("-", "−")
+
+
+def shortened(text: str, most: int) -> str:
+    """A text, or its beginning and how long it is.
+
+    >>> shortened("abcdef", 3)
+    'abc… (6 characters)'
+    """
+    return text if len(text) <= most else f"{text[:most]}… ({len(text)} characters)"
 
 
 def written(value: float | None, *, digits: int = 4) -> str:

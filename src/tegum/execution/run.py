@@ -23,6 +23,7 @@ from tegum.results import (
 from tegum.store import Store
 from tegum.store.parts import MEASURE_SCHEMA
 from tegum.study import Study
+from tegum.wording import shortened
 
 MEMORY_SHARE = 0.25
 """The share of the machine's memory that a chunk may take if nothing else is said."""
@@ -180,6 +181,10 @@ def plan(
     )
 
 
+MOST_SHOWN = 100
+"""So many characters of a measure's parameters stand in a heading."""
+
+
 def describe(store: Store, key: str) -> dict[str, dict[str, Any]]:
     """One model in words: how it was made, its factors, its numbers, its arrays.
 
@@ -195,7 +200,7 @@ def describe(store: Store, key: str) -> dict[str, dict[str, Any]]:
             about = {n: numbers.pop(n) for n in MEASURE_SCHEMA.names}
             heading = f"{measure}, version {about['version']}"
             if about["parameters"] != "{}":
-                heading += f", {about['parameters']}"
+                heading += f", {shortened(about['parameters'], MOST_SHOWN)}"
             described[heading] = numbers
     artifact = store.artifact(record["row"]["key"])
     described["arrays"] = {
