@@ -181,10 +181,17 @@ POLYTOPE_FACTS: tuple[Fact, ...] = (
         changed_by=JOINING,
     ),
     _fact(
+        "even_share_at_fractions",
+        polytopes.even_share_at_fractions,
+        "what share would be at fractions if norms alone shared out the dimensions",
+        "#{i: ||W_i|^2 sum D_j / sum |W_j|^2 - f| <= 0.01} / k, j over the kept",
+        changed_by=JOINING,
+    ),
+    _fact(
         "fraction_excess",
         polytopes.fraction_excess,
-        "how much more dimensionalities pile up at the fractions than beside them",
-        "share_at_fractions - random_share_at_fractions",
+        "how much more dimensionalities pile up at the fractions than without shapes",
+        "share_at_fractions - max(random_share_at_fractions, even_share_at_fractions)",
         changed_by=JOINING,
         range=(-1.0, 1.0),
     ),
@@ -194,7 +201,7 @@ FACTS = {fact.name: fact for fact in POLYTOPE_FACTS}
 
 POLYTOPES = Measure(
     name="polytopes",
-    version=1,
+    version=2,
     function=polytopes.numbers_of,
     numbers=polytopes.NUMBERS,
     parameters=dataclasses.asdict(USUAL),

@@ -183,11 +183,7 @@ def share_at_fractions(W: Weights, *, tolerances: Tolerances = USUAL) -> float:
     >>> share_at_fractions(np.array([[1.0, -1.0, 0.0], [0.0, 0.0, 1.0]]))
     1.0
     """
-    D = _kept_dimensionality(W, tolerances)
-    if not len(D):
-        return math.nan
-    apart = np.abs(np.subtract.outer(D, LINES)).min(axis=1)
-    return float((apart <= tolerances.fraction + TIE).mean())
+    return _near_fractions(_kept_dimensionality(W, tolerances), tolerances)
 
 
 def random_share_at_fractions(W: Weights, *, tolerances: Tolerances = USUAL) -> float:
@@ -212,21 +208,55 @@ def random_share_at_fractions(W: Weights, *, tolerances: Tolerances = USUAL) -> 
     return float((covered / (2.0 * moved)).mean())
 
 
-def fraction_excess(W: Weights, *, tolerances: Tolerances = USUAL) -> float:
-    """How much more dimensionalities pile up at the fractions than beside them.
+def even_share_at_fractions(W: Weights, *, tolerances: Tolerances = USUAL) -> float:
+    """What share would be at fractions if norms alone shared out the dimensions.
 
-    `share_at_fractions` minus `random_share_at_fractions`. Dimensionless, in [-1, 1]: 0
-    for a law that is smooth there, 4/5 where every feature is in a digon. NaN where
-    W = 0.
+    The share of kept features with `|W_i|^2 sum_j D_j / sum_j |W_j|^2` within 0.01 of a
+    fraction, both sums over the kept features. So it is in a tight frame, whatever its
+    shapes: k features of one norm that span m dimensions evenly have `D_i = m / k`
+    each, at 1/2 if they are twice as many, even if no two of them are antipodal. In
+    [0, 1], without dimension. NaN where W = 0.
+
+    Source: this project; that `W W^T = c I` gives `D_i = |W_i|^2 / c`: by definition.
+
+    >>> even_share_at_fractions(np.array([[1.0, 0.0, 0.6, -0.8], [0.0, 1.0, 0.8, 0.6]]))
+    1.0
+    """
+    frame = Frame.of(W)
+    kept = arrangement(frame, tolerances=tolerances).kept
+    D, s = feature_dimensionality(frame)[kept], frame.norm_squared[kept]
+    return _near_fractions(s * (D.sum() / s.sum()) if len(D) else D, tolerances)
+
+
+def fraction_excess(W: Weights, *, tolerances: Tolerances = USUAL) -> float:
+    """How much more dimensionalities pile up at the fractions than without shapes.
+
+    `share_at_fractions` minus the larger of its two nulls, `random_share_at_fractions`
+    and `even_share_at_fractions`. Dimensionless, in [-1, 1]: about 0 for a law that is
+    smooth there and for every tight frame of equal norms, above 0 where features of
+    several shapes stand side by side. It is 0, too, where all stand in digons: their
+    1/2 is what any even spread of as many would have, and `named_excess` tells them
+    apart. NaN where W = 0.
 
     Source: this project.
 
-    >>> round(fraction_excess(np.array([[1.0, -1.0]])), 6)
-    0.8
+    >>> fraction_excess(np.array([[1.0, -1.0]]))
+    0.0
     """
     frame = Frame.of(W)
-    there = share_at_fractions(frame, tolerances=tolerances)
-    return there - random_share_at_fractions(frame, tolerances=tolerances)
+    chance = max(
+        random_share_at_fractions(frame, tolerances=tolerances),
+        even_share_at_fractions(frame, tolerances=tolerances),
+    )
+    return share_at_fractions(frame, tolerances=tolerances) - chance
+
+
+def _near_fractions(D: Float[ndarray, " kept"], tolerances: Tolerances) -> float:
+    """The share of dimensionalities within the tolerance of a fraction."""
+    if not len(D):
+        return math.nan
+    apart = np.abs(np.subtract.outer(D, LINES)).min(axis=1)
+    return float((apart <= tolerances.fraction + TIE).mean())
 
 
 def _kept_dimensionality(W: Weights, tolerances: Tolerances) -> Float[ndarray, " kept"]:
@@ -255,6 +285,7 @@ NUMBERS = (
     *SHARES,
     "share_at_fractions",
     "random_share_at_fractions",
+    "even_share_at_fractions",
     "fraction_excess",
 )
 
@@ -279,6 +310,7 @@ def numbers_of(artifact: Artifact, row: Row, **tolerances: float) -> dict[str, A
         named_excess,
         share_at_fractions,
         random_share_at_fractions,
+        even_share_at_fractions,
         fraction_excess,
     )
     numbers = {f.__name__: f(frame, tolerances=given) for f in functions}
