@@ -159,8 +159,8 @@ class SpentCompute:
     def core_seconds(self, row: Row) -> float:
         """About how long one core needs for a row."""
         runs = len(candidate_shares()) if row["spent_on"] == "best split" else 1
-        exact = 2e-5 * row["size"] ** 2 * (1 if row["slip"] == 0.0 else 4)
-        return 2e-3 + runs * (exact + 1e-7 * 2.0 ** row["log2_compute"])
+        exact = 1e-5 * row["size"] ** 2 * (1 if row["slip"] == 0.0 else 4)
+        return 2e-3 + runs * (exact + 6e-8 * 2.0 ** row["log2_compute"])
 
     def memory_bytes(self, row: Row) -> int:
         """About how much memory a row takes while it is solved and stored."""
@@ -227,7 +227,7 @@ def reached(artifact: Artifact, row: Row) -> dict[str, float]:
     """How far compute brought an optimiser, and how far it could have.
 
     - `regret`: best possible return minus the expected one, the mean over every start;
-      an execution that never ends counts `Problem.worst_return`. In steps. 0 is optimal.
+      one that never ends counts `Problem.worst_return`. In steps; 0 is optimal.
     - `plateau`: the regret that more compute spent on the same would tend to, exactly:
       0 for search; on fixed data that of the best policy of the problem these data show
       (of Q-learning) or of the posterior mean itself (of cloning); on new data that of
@@ -281,9 +281,9 @@ def split(artifact: Artifact, row: Row) -> dict[str, float]:
     """Which share of its compute Q-learning should have walked, in hindsight.
 
     - `log2_best_steps`: log2 of the number of steps with the least regret among shares
-      2^(-j/2) of the compute; the mean of the logarithms of those that tie. Its slope
-      along `log2_compute` is the exponent a of N ~ C^a: 1 keeps the share, 1/2 walks as
-      many more steps as it passes more often over them.
+      2^(-j/2) of the compute, regrets of three neighbours averaged; the mean of the
+      logarithms of those that tie. Its slope along `log2_compute` is the exponent a of
+      N ~ C^a: 1 keeps the share, at 1/2 data and passes over them grow alike.
     - `best_at_edge`: 1 if the best share is the largest or smallest tried, else 0.
 
     NaN in rows that are no best split.
