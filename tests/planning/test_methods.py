@@ -381,7 +381,7 @@ def one_thread_of_torch():
     ("method", "own"),
     [
         (fitted_q, {"kernel_width": 0.05, "n_features": 200}),
-        (neural_q, {"gradient_steps": 1500}),
+        pytest.param(neural_q, {"gradient_steps": 1500}, marks=pytest.mark.slow),
     ],
     ids=["fitted_q", "neural_q"],
 )
