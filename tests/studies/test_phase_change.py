@@ -9,6 +9,7 @@ from tegum.studies._phase_picture import IGNORED, OWN, SHARED, _mixed
 from tegum.theory.small_models import triple_point
 
 STUDY = asked.STUDY
+THREE = ("three-features-last-matters-less", "three-features-last-matters-more")
 
 
 def drawn(study=STUDY, **arguments):
@@ -58,12 +59,33 @@ def test_a_demo_takes_less_than_a_minute_of_training_on_two_cores():
 
 def test_claims_on_the_planes_average_over_all_of_their_cells():
     for claim in asked.CLAIMS:
-        if claim.name in ("optimum-reached", "moves-as-predicted", "two-features"):
+        if claim.name in ("optimum-reached", "moves-as-predicted"):
             for part in claim.parts:
                 where = part.estimand.where
                 assert len(where["importance"]) == len(where["feature_probability"])
                 assert len(where["importance"]) == 6
                 assert where["steps"] == (asked.STEPS,)
+
+
+def test_density_one_is_asked_for_by_itself():
+    for claim in asked.CLAIMS:
+        for part in claim.parts:
+            dense = 1.0 in part.estimand.where["feature_probability"]
+            if claim.name in ("two-features", *THREE):
+                assert not dense
+            if claim.name == "two-features-never-zero":
+                assert part.estimand.where["feature_probability"] == (1.0,)
+
+
+def test_a_linear_read_out_is_in_the_control_alone():
+    for claim in asked.CLAIMS:
+        outputs = [part.estimand.where["output"] for part in claim.parts]
+        control = claim.name == "two-features-never-zero"
+        assert (
+            outputs == [("relu",), ("linear",)]
+            if control
+            else {*outputs} == {("relu",)}
+        )
 
 
 def test_the_planned_seeds_can_decide():

@@ -1,4 +1,4 @@
-"""Units lose their mean: the closed form beside the exact loss and the descent on it."""
+"""Units lose their mean: the closed form beside the exact loss and descent on it."""
 
 import doctest
 import math

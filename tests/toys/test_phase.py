@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from tegum.arrays import Artifact
+from tegum.theory.mean_cancellation import mean_cancellation
 from tegum.theory.small_models import least_loss
 from tegum.toys import phase as module
 from tegum.toys.phase import NUMBERS, PHASE, optimum, phase
@@ -89,6 +90,20 @@ def test_the_optimum_agrees_with_itself_and_loses_nothing_more():
         assert found["optimal_dimensionality"] == pytest.approx(found["dimensionality"])
 
 
+def test_a_linear_unit_cancels_its_mean_which_is_called_sharing():
+    """Dense inputs, and a last feature of almost no importance: the closed form."""
+    at = row((1.0, 1e-9), feature_probability=1.0, rate=0.5, output="linear")
+    known = mean_cancellation(1, density=1.0, rate=0.5)
+    least = optimum(at)
+    assert least.loss == pytest.approx(known.loss, rel=1e-6)
+    found = PHASE(artifact(least.W, least.b, at), at)
+    D = known.idle**2 / (known.idle**2 + known.kept**2)
+    assert found["optimal_dimensionality"] == pytest.approx(D, rel=1e-2)
+    assert found["optimal_shared"] == found["agrees"] == 1.0
+    clean = row((1.0, 0.5), feature_probability=1.0, output="linear")
+    assert optimum(clean).loss == pytest.approx(0.5 / 12, rel=1e-6)
+
+
 def test_the_mean_over_starts_counts_those_that_miss():
     at = row()
     least = optimum(at)
@@ -143,7 +158,6 @@ def test_a_diverged_model_has_no_phase_and_zero_weights_are_ignored():
         ("alike", {"importance": (1.0, 2.0, 0.5)}),
         ("alike", {"feature_probability": (0.1, 0.2)}),
         ("alike", {"importance": (0.0, 1.0)}),
-        ("output", {"output": "linear"}),
         (r"\(2, 1\) or \(3, 2\)", {"importance": (1.0, 1.0, 1.0, 0.5)}),
     ],
 )

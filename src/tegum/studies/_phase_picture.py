@@ -103,7 +103,7 @@ def boundary_figure(results: Results, store: Any) -> go.Figure:
         shared_yaxes=True,
     )
     for column, (n, _) in enumerate(SIZES, start=1):
-        found = results.where(n_features=n, steps=STEPS)
+        found = results.where(n_features=n, steps=STEPS, output="relu")
         rates = sorted({float(rate) for rate in found["rate"]})
         planes = [_plane(found.where(rate=rate)) for rate in rates]
         optimal = [_phase(p.numbers["optimal_dimensionality"]) for p in planes]
@@ -177,7 +177,7 @@ def _add_panel(
 ) -> None:
     """One plane of cells, and the exact boundaries on it."""
     row, column = at
-    found = _plane(results.where(n_features=n, rate=rate, steps=STEPS))
+    found = _plane(results.where(n_features=n, rate=rate, steps=STEPS, output="relu"))
     figure.add_trace(_cells(found, kind), row=row, col=column)
     figure.add_trace(
         go.Contour(

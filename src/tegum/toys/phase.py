@@ -23,8 +23,8 @@ from tegum.design import Row
 from tegum.measures.facts import Measure
 from tegum.measures.interference import feature_norms, superposition
 from tegum.measures.represented import feature_dimensionality
-from tegum.theory.minimum import Minimum
-from tegum.theory.small_models import least_losses
+from tegum.theory.minimum import Minimum, gaussian_starts, local_minima
+from tegum.theory.small_models import least_losses, starting_points
 from tegum.toys.model import importances
 from tegum.toys.starts import trained_losses
 
@@ -54,9 +54,13 @@ NUMBERS = (
     "optimal_norm",
     "optimal_superposition",
     "optimal_loss",
+    "optimal_ignored",
+    "optimal_shared",
+    "optimal_own",
     "expected_loss_fall_last_tenth",
 )
 USUAL_STARTS = 16
+LINEAR_STARTS = 8
 REACHED = 0.01
 """A run has reached the optimum if it loses at most a hundredth more."""
 
@@ -83,13 +87,14 @@ def optimum(row: Row) -> Minimum:
 
     Found numerically, scale and bias free, dropout's masks enumerated; its loss is the
     sum over features. Optima along a ladder of relative importances, a factor of 10^0.4
-    apart, are found together and remembered.
+    apart, are found together and remembered. With a linear read-out it is the least of
+    the minima that candidates and random points lead to.
 
     Raises:
-        ValueError: another size, densities or importances that differ among the
-            features before the last, or a read-out that is not rectified.
+        ValueError: another size, or densities or importances that differ among the
+            features before the last.
 
-    Source: `theory.small_models.least_losses`.
+    Source: `theory.small_models.least_losses`; `theory.minimum.local_minima`.
     """
     weights, density = importances(row), row["feature_probability"]
     first = weights[0]
@@ -98,12 +103,13 @@ def optimum(row: Row) -> Minimum:
             f"`feature_probability` is {density!r} and the importances are "
             f"{weights.tolist()}; every feature but the last must be alike"
         )
-    if row["output"] != "relu":
-        raise ValueError(f"`output` is {row['output']!r}; it must be 'relu'")
-    ladder, rung = _ladder(float(weights[-1] / first))
-    found = _optima(
-        row["n_features"], row["n_hidden"], density, ladder, float(row["rate"])
-    )[rung]
+    n, m, rate = row["n_features"], row["n_hidden"], float(row["rate"])
+    relative = float(weights[-1] / first)
+    if row["output"] == "linear":
+        found = _linear_optimum(n, m, density, relative, rate)
+    else:
+        ladder, rung = _ladder(relative)
+        found = _optima(n, m, density, ladder, rate)[rung]
     return Minimum(found.loss * float(first), found.W, found.b, found.settled)
 
 
@@ -123,6 +129,22 @@ def _optima(
     n: int, m: int, density: float, ladder: tuple[float, ...], rate: float
 ) -> list[Minimum]:
     return least_losses(n, m, density=density, relative_importances=ladder, rate=rate)
+
+
+@functools.lru_cache(maxsize=4096)
+def _linear_optimum(n: int, m: int, density: float, r: float, rate: float) -> Minimum:
+    """The least loss of a linear read-out, summed over features."""
+    starts = starting_points(n, m, density=density)
+    starts += gaussian_starts(n, m, count=LINEAR_STARTS, seed=0)
+    importance = np.r_[np.ones(n - 1), r]
+    best = local_minima(
+        starts,
+        feature_probability=density,
+        importance=importance,
+        rate=rate,
+        output="linear",
+    )[0]
+    return Minimum(best.loss * n, best.W, best.b, best.settled)
 
 
 def phase_numbers(artifact: Artifact, row: Row) -> Mapping[str, float]:
@@ -170,6 +192,9 @@ def phase_numbers(artifact: Artifact, row: Row) -> Mapping[str, float]:
         "optimal_norm": float(ideal[1]),
         "optimal_superposition": float(ideal[2]),
         "optimal_loss": least.loss,
+        "optimal_ignored": float(wanted == 0.0),
+        "optimal_shared": float(wanted == 1.0),
+        "optimal_own": float(wanted == 2.0),
         "expected_loss_fall_last_tenth": expected_loss_fall(artifact, row),
     }
 
@@ -221,10 +246,22 @@ _SHARES = (
     "near_own_of_starts",
     "agrees_of_starts",
     "reached_of_starts",
+    "optimal_ignored",
+    "optimal_shared",
+    "optimal_own",
     "dimensionality",
     "optimal_dimensionality",
 )
-_YES_OR_NO = ("ignored", "shared", "own", "agrees", "shared_beyond_optimum")
+_YES_OR_NO = (
+    "ignored",
+    "shared",
+    "own",
+    "agrees",
+    "shared_beyond_optimum",
+    "optimal_ignored",
+    "optimal_shared",
+    "optimal_own",
+)
 _OF_STARTS = (
     "ignored_of_starts",
     "shared_of_starts",
@@ -235,7 +272,7 @@ _OF_STARTS = (
 
 PHASE = Measure(
     name="phase",
-    version=1,
+    version=2,
     function=phase_numbers,
     numbers=NUMBERS,
     ranges={
