@@ -32,7 +32,7 @@ SHARES = (0.9, 0.99)
 EPSILON, DELTA = 0.05, 0.05
 CONTROLS = ("none", "labels shuffled", "oracle shuffled")
 HISTORY_SIZES = (16, 32)
-HISTORY_STEPS, HISTORY_EPISODE = 100, 16
+HISTORY_STEPS, HISTORY_EPISODE = 200, 16
 """Steps of exploration for each cell, in episodes so short that many are clean."""
 LARGE = 10**12
 POLL_SECONDS = 0.2

@@ -41,6 +41,7 @@ from tegum.studies._pruning_ladders import (
 )
 
 COMPLETE = Experience(complete=True)
+HISTORY_RATES = 7
 WALKED = 256
 """Queries whose ways are walked to see what a mistaken oracle let pass."""
 
@@ -59,7 +60,7 @@ def climbed(row: Row, stop: Callable[[], bool]) -> Artifact | None:
     or unwanted after it, and after the certificate. `audit` (size, share): unwanted
     after an audit. `passed` (size, count): states on ways that were walked, and
     unwanted ones among them, states that the oracle lets pass, and unwanted ones.
-    `history` (size, rate): see `history_rates`.
+    `history` (size, rate): see `history_rates`; empty where it is not asked for.
 
     Raises:
         ValueError: a map that can not be drawn, with the remedy.
@@ -74,9 +75,19 @@ def climbed(row: Row, stop: Callable[[], bool]) -> Artifact | None:
     arrays = {name: np.array(values) for name, values in found.items()}
     arrays["sizes"] = np.array(row["sizes"])
     arrays["history"] = np.array(
-        [history_rates(row, size=n) for n in HISTORY_SIZES if n < max(row["sizes"])]
-    )
+        [history_rates(row, size=n) for n in history_sizes(row)], dtype=np.float64
+    ).reshape(-1, HISTORY_RATES)
     return Artifact(arrays)
+
+
+def history_sizes(row: Row) -> tuple[int, ...]:
+    """The sizes at which history is asked about: none for controls or an erring oracle.
+
+    They would say the same again, and so would a reversed coupling.
+    """
+    if row["control"] != "none" or row["misses"] > 0.0 or row["coupling"] < 0.0:
+        return ()
+    return tuple(n for n in HISTORY_SIZES if n in row["sizes"])
 
 
 def measured_map(row: Row, *, size: int, brief: bool) -> dict[str, Any]:
@@ -251,7 +262,7 @@ def history_rates(row: Row, *, size: int) -> Float[ndarray, " rate"]:
     seed = row["seed"]
     problem = history_map(
         size=size, seed=seed, wall_share=row["wall_share"],
-        unwanted_share=row["unwanted_share"], coupling=max(row["coupling"], 0.0),
+        unwanted_share=row["unwanted_share"], coupling=row["coupling"],
         queries=None,
     ).problem  # fmt: skip
     states = problem.n_states // 3

@@ -47,6 +47,7 @@ NUMBERS = (
     "share_sixteen",
     "share_all",
     "share_certificate",
+    "mean_share_all",
     "matched_ratio",
     "matched_exponent_gap",
     "matched_operations_ratio",
@@ -121,7 +122,8 @@ def pruning(artifact: Artifact, row: Row) -> dict[str, float]:
       right, 1 twice too much. `<law>_loss_<cost>`: by how much its size is larger
       than the power law's; above 0 the power law forecasts better.
     - `share_<cost>`: different states checked as a share of all, at the largest
-      fitted size; 1 over it is what eager inspection of complete data costs beside it.
+      fitted size; 1 over it is what eager inspection of complete data costs beside
+      it. `mean_share_all` is the mean over the fitted sizes.
     - `matched_ratio`: checks on the data's side over those on search's, both lazy, 16
       queries, ties at random, geometric mean over fitted sizes; likewise the
       difference of their exponents, and the ratio of operations at the largest one.
@@ -133,7 +135,7 @@ def pruning(artifact: Artifact, row: Row) -> dict[str, float]:
     - `missed_selection`: how much more common unwanted states are on the ways that are
       taken than among all states that the oracle lets pass. 1 is chance; above it the
       optimiser selects the oracle's mistakes. NaN where the oracle makes none.
-    - `history_...`: see `history_rates`; means over its sizes.
+    - `history_...`: see `history_rates`; means over its sizes, NaN without any.
     """
     a = artifact.arrays
     fitted = slice(DROPPED, -1)
@@ -153,6 +155,7 @@ def pruning(artifact: Artifact, row: Row) -> dict[str, float]:
         }
     for cost in ("one", "sixteen", "all", "certificate"):
         found[f"share_{cost}"] = float(costs[cost][-2] / states[-2])
+    found["mean_share_all"] = float((costs["all"] / states)[fitted].mean())
     ratio = np.log2(costs["data"][fitted] / costs["search"][fitted])
     found["matched_ratio"] = float(2.0 ** ratio.mean())
     found["matched_exponent_gap"] = float(
@@ -167,8 +170,9 @@ def pruning(artifact: Artifact, row: Row) -> dict[str, float]:
     found["audit_rate_small"] = float(audit[DROPPED])
     found["audit_rate_large"] = float(audit[-2])
     found["missed_selection"] = _selection(a["passed"][fitted].sum(axis=0))
-    at = a["history"].mean(axis=0)
-    found |= dict(zip(HISTORY, at[:6].tolist(), strict=True))
+    asked = a["history"].shape[0] > 0
+    at = a["history"].mean(axis=0) if asked else np.full(len(HISTORY), math.nan)
+    found |= dict(zip(HISTORY, at[: len(HISTORY)].tolist(), strict=True))
     return {name: float(found[name]) for name in NUMBERS}
 
 
@@ -181,7 +185,7 @@ def _selection(passed: ndarray) -> float:
 
 _RATE = (0.0, 1.0)
 _POSITIVE = (0.0, math.inf)
-_BOUNDED = (*RATES, *HISTORY, *(n for n in NUMBERS if n.startswith("share_")))
+_BOUNDED = (*RATES, *HISTORY, *(n for n in NUMBERS if "share_" in n))
 
 PRUNING = Measure(
     name="pruning",

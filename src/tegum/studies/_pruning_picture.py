@@ -42,15 +42,15 @@ def costs_and_regimes(results: Results, verdicts: Sequence[Verdict]) -> go.Figur
         horizontal_spacing=0.16,
         column_widths=[0.56, 0.44],
         subplot_titles=[
-            "Checks against states, coupling 0",
-            "Eager data's checks over lazy search's, 128 x 128",
+            "Checks against states,<br>coupling 0",
+            "Times that eager data are dearer<br>than lazy search, 128 x 128",
         ],
     )
     usual = results.where(sizes=[SIZES], control="none", misses=0.0)
     _add_costs(figure, usual.where(coupling=0.0))
     _add_map(figure, usual)
     style(figure, height=560)
-    figure.update_layout(legend={"y": -0.2}, margin={"t": 64})
+    figure.update_layout(legend={"y": -0.2}, margin={"t": 72})
     figure.update_xaxes(title_text="states S", type="log", row=1, col=1)
     figure.update_yaxes(title_text="states checked", type="log", row=1, col=1)
     figure.update_xaxes(title_text="queries, one after the other", row=1, col=2)

@@ -3,7 +3,8 @@
 An optimiser is kept from unwanted states by an oracle that is asked about states. It
 may be asked about what a learner is shown, or about what a search proposes. A comment
 on direct and amortised optimisers says that both cost the same. The study counts the
-checks, and the operations beside them, over maps of nine sizes, and holds a tenth back.
+checks, and the operations beside them, over maps of nine sizes, and holds a tenth size
+back.
 
 What counts as what:
 
@@ -29,15 +30,16 @@ What counts as what:
   forbids too much some are not; rates count solutions that are unwanted, and
   `failed_after` counts unsolved queries as failures besides.
 
-Fixed on the pilot's seeds (six ladders), before the rest:
+Fixed on the pilot's seeds (twenty ladders), before the rest:
 
-- Eight queries asked alone: with four the exponent of one ladder strayed by 0.15.
+- Eight queries asked alone: with four, the exponent of one ladder strayed by 0.15 and
+  its forecast by a factor 2, so that the demo can not tell the laws apart for them.
 - Complete data, exact planners and exact retraining need no convergence. The learner
   on trajectories does: it is shown four times as many steps as well.
 - Episodes of 16 steps where unwantedness is a matter of history: of long ones hardly
   any is clean, and the learner then solves too little to be judged.
 - Couplings 0 and 0.8 are averaged within a ladder wherever a claim does not ask about
-  coupling itself; errors and controls run on ladders up to 64 x 64.
+  coupling itself; controls run on ladders up to 64 x 64, an erring oracle up to 128.
 
 Negative controls in every design: coupling reversed (unwanted states lie where no
 optimiser goes), labels shuffled after the coupling chose them, and the oracle shuffled.
@@ -67,7 +69,7 @@ from tegum.studies._pruning_measures import CHECKS, PRUNING
 from tegum.studies._pruning_picture import costs_and_regimes
 from tegum.study import Figure, Study
 
-SHORT = SIZES[:7]
+SHORT, MIDDLE = SIZES[:7], SIZES[:9]
 FIRST_SEED = 1100
 PILOT_SEEDS = (*range(FIRST_SEED), *range(1_000_000, 1_001_000))
 """Seeds looked at while the claims were being made, or another study's."""
@@ -87,20 +89,21 @@ def ladders(
 
 
 def checked(*, seeds: int, first_seed: int = FIRST_SEED) -> Design:
-    """Short ladders: the controls, and an oracle that errs."""
-    short: Any = {"seeds": seeds, "sizes": SHORT, "first_seed": first_seed}
+    """The controls on short ladders, and an oracle that errs on longer ones."""
+    common: Any = {"seeds": seeds, "first_seed": first_seed}
+    short = {"sizes": SHORT, **common}
     return (
-        ladders(coupling=[0.0, STRONG], misses=[0.0, MISSES], **short)
+        ladders(coupling=[REVERSED, 0.0, STRONG], **short)
         | ladders(
             coupling=STRONG, control=["labels shuffled", "oracle shuffled"], **short
         )
-        | ladders(coupling=REVERSED, **short)
+        | ladders(coupling=[0.0, STRONG], misses=MISSES, sizes=MIDDLE, **common)
     )
 
 
 def demo(first_seed: int = FIRST_SEED) -> Design:
     """Three couplings, one of them reversed, and every control."""
-    seeds: Any = {"seeds": 14, "first_seed": first_seed}
+    seeds: Any = {"seeds": 13, "first_seed": first_seed}
     return ladders(coupling=[REVERSED, 0.0, STRONG], **seeds) | checked(**seeds)
 
 
@@ -109,13 +112,13 @@ DEFAULT = (
     DEMO
     | ladders(coupling=[REVERSED, 0.0, 0.5, STRONG], seeds=60)
     | checked(seeds=60)
-    | ladders(coupling=[0.0, STRONG], misses=[0.02, 0.3], sizes=SHORT, seeds=20)
+    | ladders(coupling=[0.0, STRONG], misses=[0.02, 0.3], sizes=MIDDLE, seeds=10)
 )
 FULL = (
     DEFAULT
     | ladders(coupling=[REVERSED, -0.4, 0.0, 0.25, 0.5, STRONG, 0.9], seeds=150)
     | checked(seeds=150)
-    | ladders(coupling=[0.0, STRONG], misses=[0.02, 0.3], sizes=SHORT, seeds=60)
+    | ladders(coupling=[0.0, STRONG], misses=[0.02, 0.3], sizes=MIDDLE, seeds=60)
 )
 
 # --- claims --------------------------------------------------------------------------
@@ -152,7 +155,7 @@ RATIO = "Equal costs are within a factor 1.25."
 def mistakes(name: str, coupling: float, words: str) -> Claim:
     """Whether ways that are taken meet the oracle's mistakes more than by chance."""
     estimand = at(
-        "missed_selection", coupling, sizes=[SHORT], misses=MISSES
+        "missed_selection", coupling, sizes=[MIDDLE], misses=MISSES
     )  # fmt: skip
     regions = (SELECTED, BY_CHANCE, AVOIDED)
     said = BY_CHANCE if coupling == 0.0 else SELECTED
@@ -189,10 +192,10 @@ CLAIMS = [
     Claim(
         "every-query",
         "Without coupling, lazy pruning for every possible query checks as many states "
-        "as eager inspection of complete data, in level and in exponent.",
+        "as eager inspection of complete data, and grows no slower with them.",
         [
             Part(at("share_all", 0.0), above(0.8)),
-            Part(at("exponent_all", 0.0), between(0.95, 1.05)),
+            Part(at("exponent_all", 0.0), above(0.95)),
         ],
         reason=f"{RATIO} {EXPONENT}",
         source=COMMENT,
@@ -235,34 +238,31 @@ CLAIMS = [
     ),
     Claim(
         "forecast",
-        "The power law fitted to 16 x 16 up to 128 x 128 forecasts 181 x 181: within a "
-        "factor 1.25 for every query and for a certificate, within 1.75 for one query.",
+        "The power law fitted to 16 x 16 up to 128 x 128 forecasts the checks for "
+        "every query and for a certificate at 181 x 181 within a factor 1.25, and "
+        "better than S log S does.",
         [
             Part(at("power_forecast_all", BOTH), QUARTER),
             Part(at("power_forecast_certificate", BOTH), QUARTER),
-            Part(at("power_forecast_one", BOTH), between(-0.8, 0.8)),
+            Part(at("slogs_loss_all", BOTH), above(0.0)),
+            Part(at("slogs_loss_certificate", BOTH), above(0.0)),
         ],
-        reason=f"{RATIO} One query's cost varies by a factor 2 from map to map.",
+        reason=f"{RATIO} Better is a smaller error of log cost on the held-out map.",
         source=PILOT,
     ),
     Claim(
-        "not-s-log-s",
-        "The power law forecasts 181 x 181 better than S log S does, for one query, "
-        "every query and a certificate.",
+        "forecast-of-one-query",
+        "The power law forecasts one query's checks at 181 x 181 within a factor 1.75, "
+        "and better than S log S and than a cost that saturates.",
         [
-            Part(at(f"slogs_loss_{cost}", BOTH), above(0.0))
-            for cost in ("one", "all", "certificate")
+            Part(at("power_forecast_one", BOTH), between(-0.8, 0.8)),
+            Part(at("slogs_loss_one", BOTH), above(0.0)),
+            Part(at("saturation_loss_one", BOTH), above(0.0)),
         ],
-        reason="Better is a smaller error of log cost on the same held-out map.",
+        reason="One query's cost varies by a factor 2 and more from map to map; the "
+        "demo's ladders could not decide.",
         source=PILOT,
-    ),
-    Claim(
-        "not-saturating",
-        "The power law forecasts one query's checks at 181 x 181 better than a cost "
-        "that saturates does.",
-        [Part(at("saturation_loss_one", BOTH), above(0.0))],
-        reason="Better is a smaller error of log cost on the same held-out map.",
-        source=PILOT,
+        designs=["default", "full"],
     ),
     Claim(
         "operations-of-search",
@@ -311,8 +311,8 @@ CLAIMS = [
     Claim(
         "misses",
         "An oracle that misses a tenth of the unwanted states leaves more than a tenth "
-        "of the solutions unwanted, 16 x 16 to 45 x 45.",
-        [Part(at("rate_after", BOTH, sizes=[SHORT], misses=MISSES), above(0.1))],
+        "of the solutions unwanted, 16 x 16 to 91 x 91.",
+        [Part(at("rate_after", BOTH, sizes=[MIDDLE], misses=MISSES), above(0.1))],
         reason="A tenth is what it misses of single states.",
         source="Derived: a way has many states.",
     ),
@@ -322,19 +322,24 @@ CLAIMS = [
         "coupling-reversed",
         "Control: with the coupling reversed one query's checks grow as the length of "
         "a way, the square root of the states.",
-        [Part(at("exponent_one", REVERSED), between(0.35, 0.65))],
-        reason="Half-way to the exponents found otherwise, on either side.",
+        [Part(at("exponent_one", REVERSED), between(0.25, 0.6))],
+        reason="The upper end is half-way to the exponent without coupling.",
         source="Derived: nothing unwanted is in the way.",
     ),
     Claim(
         "labels-shuffled",
-        "Control: with labels shuffled, the share of states checked for every query is "
-        "that without coupling.",
+        "Control: with labels shuffled, the share of states checked for every query, "
+        "16 x 16 to 45 x 45, is that without coupling.",
         [
             Part(
                 difference(
-                    at("share_all", STRONG, sizes=[SHORT], control="labels shuffled"),
-                    at("share_all", 0.0, sizes=[SHORT]),
+                    at(
+                        "mean_share_all",
+                        STRONG,
+                        sizes=[SHORT],
+                        control="labels shuffled",
+                    ),
+                    at("mean_share_all", 0.0, sizes=[SHORT]),
                 ),
                 between(-0.05, 0.05),
             )
@@ -443,9 +448,11 @@ STUDY = Study(
     figures=(
         Figure(
             "pruning-regimes",
-            "The regimes: checks on either side at 128 x 128, exponents, operations, "
-            "and whether the comment's claim holds. Medians over ladders.",
+            "Where the claim holds, where it fails and by how much: checks on "
+            "either side at 128 x 128, their exponents, and operations where they tell "
+            "the sides apart. Medians over ladders.",
             regimes,
+            where=cell(BOTH),
         ),
         Figure(
             "price-of-a-check",
@@ -453,7 +460,7 @@ STUDY = Study(
             "pruning data eagerly and search lazily, for 1 and for 16 queries; the "
             "lines cross where the two are equally dear. Medians over ladders.",
             prices,
-            where={"sizes": [SIZES], "control": "none", "misses": 0.0},
+            where=cell(BOTH),
         ),
         Figure(
             "pruning-forecasts",
@@ -461,14 +468,15 @@ STUDY = Study(
             "at 181 x 181: medians over ladders, bars from the tenth to the ninetieth "
             "of a hundred. Below, local exponents from one size to the next but one.",
             forecasts,
-            where={"sizes": [SIZES], "control": "none", "misses": 0.0},
+            where=cell(BOTH),
         ),
         Figure(
             "pruning-controls",
-            "Negative controls and an oracle that errs, on ladders up to 64 x 64: "
-            "medians over ladders, bars from the tenth to the ninetieth of a hundred.",
+            "Negative controls on ladders up to 64 x 64, and an oracle that misses a "
+            "tenth of the unwanted states on ladders up to 128 x 128: medians over "
+            "ladders, bars from the tenth to the ninetieth of a hundred.",
             controls,
-            where={"sizes": [SHORT]},
+            where={"sizes": [SHORT, MIDDLE]},
         ),
     ),
 )

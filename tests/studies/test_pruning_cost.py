@@ -1,0 +1,329 @@
+"""What pruning costs: the ladders' laws, the fits, claims, answer and pictures."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from studies import invented
+from tegum.arrays import Artifact
+from tegum.store import Store
+from tegum.store.places import Memory
+from tegum.studies import _pruning_figures as figures
+from tegum.studies import _pruning_maps as maps
+from tegum.studies import pruning_cost as asked
+from tegum.studies._pruning_ladders import SIZES, TOGETHER, PruningLadders
+from tegum.studies._pruning_measures import CHECKS, PRUNING, forecasts, power_law
+
+STUDY = asked.STUDY
+SMALL = (8, 9, 11, 12, 14, 16)
+SUBJECT = PruningLadders()
+
+
+def row(**factors):
+    usual = {"sizes": SMALL, "coupling": 0.0, "seed": 1_000_900}
+    return SUBJECT.complete([{**usual, **factors}])[0]
+
+
+def trained(rows, workers=1):
+    return SUBJECT.train(
+        rows, workers=workers, progress=lambda share: None, stop=lambda: False
+    )
+
+
+@pytest.fixture(scope="module")
+def ladder():
+    (artifact,) = trained([row()])
+    return artifact
+
+
+# --- ladders -------------------------------------------------------------------------
+
+
+def test_a_row_is_the_same_bits_alone_and_among_others(ladder):
+    rows = [row(coupling=0.8), row(control="oracle shuffled"), row()]
+    for workers in (1, 2):
+        again = trained(rows, workers=workers)[2]
+        assert set(again.arrays) == set(ladder.arrays)
+        for name, values in ladder.arrays.items():
+            assert values.tobytes() == again.arrays[name].tobytes(), name
+
+
+def test_a_stop_leaves_no_half_ladder():
+    found = SUBJECT.train(
+        [row()], workers=1, progress=lambda share: None, stop=lambda: True
+    )
+    assert found == [None]
+
+
+def test_eager_inspection_of_complete_data_sees_every_state_once(ladder):
+    assert (ladder.arrays["eager"][:, 1] == ladder.arrays["states"]).all()
+    assert (ladder.arrays["eager"][:, 0] > ladder.arrays["states"]).all()
+
+
+def test_more_queries_never_ask_less_and_never_more_than_every_state(ladder):
+    for place, checks in enumerate(ladder.arrays["together"][:, :, 0]):
+        known = checks[checks >= 0]
+        assert (np.diff(known) >= 0).all()
+        assert known[-1] <= ladder.arrays["states"][place]
+
+
+def test_a_perfect_oracle_leaves_nothing_and_solves_every_query(ladder):
+    before, after, failed, residual = ladder.arrays["rates"].T
+    assert (before > 0.0).any()
+    assert (after == 0.0).all()
+    assert (failed == 0.0).all()
+    assert (residual <= 0.05).mean() >= 0.5
+
+
+def test_matched_sides_ask_as_much_with_ties_at_random(ladder):
+    checks = ladder.arrays["matched"][:-1, :, 0].astype(float)
+    ratio = np.log(checks[:, 1] / checks[:, 0])
+    assert abs(ratio.mean()) < 0.15
+
+
+def test_with_fixed_ties_search_and_data_ask_the_very_same():
+    problem, oracle, _ = maps.drawn(row(), size=12)
+    some = replace(problem, starts=problem.starts[:10])
+    common = {
+        "oracle": oracle, "pruning": maps.Pruning("lazy"), "seed": 3, "budget": 10**9,
+    }  # fmt: skip
+    searched = maps.pruned_search(some, maps._no_search, **common)
+    learned = maps.pruned_learning(
+        some, maps._learner, experience=maps.COMPLETE, **common
+    )
+    assert searched.asked.tolist() == learned.asked.tolist()
+
+
+def test_shuffled_labels_are_as_many_and_elsewhere():
+    coupled, _, _ = maps.drawn(row(coupling=0.8), size=16)
+    moved, oracle, _ = maps.drawn(row(coupling=0.8, control="labels shuffled"), size=16)
+    assert coupled.unwanted.sum() == moved.unwanted.sum()
+    assert (coupled.unwanted != moved.unwanted).any()
+    assert (oracle.says == moved.unwanted).all()
+    assert not moved.unwanted[moved.starts].any()
+
+
+def test_a_shuffled_oracle_says_nothing_and_pruning_by_it_does_not_help():
+    problem, oracle, _ = maps.drawn(row(control="oracle shuffled"), size=16)
+    assert oracle.says.sum() == problem.unwanted.sum()
+    (artifact,) = trained([row(control="oracle shuffled")])
+    assert artifact.arrays["rates"][2:, 2].mean() > 0.5
+
+
+def test_what_an_oracle_misses_is_met_on_the_way():
+    (artifact,) = trained([row(misses=0.3)])
+    found = PRUNING(artifact, row(misses=0.3))
+    assert found["rate_after"] > 0.0
+    assert np.isfinite(found["missed_selection"])
+
+
+def test_passed_counts_what_a_walk_counts():
+    problem, oracle, _ = maps.drawn(row(misses=0.5), size=9)
+    outcome = maps.pruned_learning(
+        problem, maps._learner, experience=maps.COMPLETE, oracle=oracle,
+        pruning=maps.Pruning("lazy"), seed=0, budget=10**9,
+    )  # fmt: skip
+    steps = bad = 0
+    for start, solved in zip(problem.starts, outcome.execution.solved, strict=True):
+        at = start
+        while solved and not problem.terminal[at]:
+            at = problem.successor[at, outcome.policy[at].argmax(), 0]
+            if not problem.terminal[at]:
+                steps, bad = steps + 1, bad + int(problem.unwanted[at])
+    assert maps.passed(problem, oracle, outcome)[:2].tolist() == [steps, bad]
+
+
+@pytest.mark.parametrize("size", [16])
+def test_history_is_beyond_pruning_trajectories_and_not_beyond_search(size):
+    found = np.mean(
+        [maps.history_rates(row(seed=1_000_900 + k), size=size) for k in range(3)], 0
+    )
+    before, after, longer, solved, product, product_solved, share = found
+    assert before > after > 0.0
+    assert longer > 0.0
+    assert solved > 0.4
+    assert product == 0.0
+    assert product_solved == 1.0
+    assert 0.0 < share < 1.0
+
+
+@pytest.mark.parametrize(
+    ("factors", "words"),
+    [
+        ({"sizes": (8, 16)}, "five or more"),
+        ({"sizes": (8, 16, 12, 20, 24)}, "ascending"),
+        ({"control": "none at all"}, "must be one of"),
+        ({"control": "oracle shuffled", "misses": 0.1}, "leave one of them out"),
+    ],
+)
+def test_a_ladder_that_can_not_be_climbed_is_refused(factors, words):
+    with pytest.raises(ValueError, match=words):
+        row(**factors)
+
+
+# --- fits ----------------------------------------------------------------------------
+
+STATES = np.array([200.0, 400.0, 800.0, 1600.0, 3200.0])
+
+
+def test_a_power_law_is_found_and_forecast_exactly():
+    level, exponent = power_law(STATES, 3.0 * STATES**0.7)
+    assert (level, exponent) == pytest.approx((np.log2(3.0), 0.7))
+    said = forecasts(STATES, 3.0 * STATES**0.7, at=6400.0)
+    assert said["power"] == pytest.approx(np.log2(3.0 * 6400.0**0.7))
+    assert said["slogs"] > said["power"] > said["saturation"]
+
+
+def test_s_log_s_is_forecast_exactly_and_looks_like_an_exponent_above_1():
+    cost = 0.5 * STATES * np.log2(STATES)
+    said = forecasts(STATES, cost, at=6400.0)
+    assert said["slogs"] == pytest.approx(np.log2(0.5 * 6400 * np.log2(6400.0)))
+    assert 1.1 < power_law(STATES, cost)[1] < 1.2
+
+
+def test_saturation_is_forecast_nearly_exactly():
+    def cost(s):
+        return 900.0 * s / (s + 1000.0)
+
+    said = forecasts(STATES, cost(STATES), at=6400.0)
+    assert said["saturation"] == pytest.approx(np.log2(cost(6400.0)), abs=0.01)
+    assert said["power"] > said["saturation"] + 0.1
+
+
+def test_measures_declare_ranges_that_hold(ladder):
+    for measure in (PRUNING, CHECKS):
+        for number, value in measure(ladder, row()).items():
+            low, high = measure.range_of(number)
+            assert np.isnan(value) or low <= value <= high, number
+
+
+def test_where_an_oracle_errs_in_nothing_its_mistakes_are_undefined(ladder):
+    found = PRUNING(ladder, row())
+    assert np.isnan(found["missed_selection"])
+    assert found["share_all"] == pytest.approx(
+        ladder.arrays["together"][-2, -1, 0] / ladder.arrays["states"][-2]
+    )
+
+
+def test_checks_are_given_for_the_sizes_that_were_climbed(ladder):
+    found = CHECKS(ladder, row())
+    assert found["states_at_16"] == ladder.arrays["states"][-1]
+    assert np.isnan(found["states_at_128"])
+    assert found["queries_16_share"] < found["queries_all_share"] <= 1.0
+    assert len(TOGETHER) == 4
+
+
+# --- the study -----------------------------------------------------------------------
+
+
+def test_its_seeds_are_its_own():
+    for design in STUDY.designs:
+        seeds = STUDY.completed(design).levels("seed")
+        assert min(seeds) == asked.FIRST_SEED
+        assert max(seeds) < asked.FIRST_SEED + 200
+
+
+def test_nine_sizes_by_half_octaves_and_one_held_out():
+    assert len(SIZES) == 10
+    np.testing.assert_allclose(
+        np.diff(np.log2(np.array(SIZES, dtype=float))), 0.5, atol=0.08
+    )
+    assert (SIZES[0], SIZES[-2], SIZES[-1]) == (8, 128, 181)
+
+
+def test_designs_take_as_long_as_was_said():
+    def seconds(design):
+        return sum(map(STUDY.subject.core_seconds, STUDY.completed(design).rows))
+
+    assert seconds("demo") < 80.0
+    assert seconds("default") < 500.0
+    rows = STUDY.completed("default").where(sizes=[SIZES])
+    assert len(rows) == 60 * 4
+
+
+def test_the_planned_seeds_can_decide():
+    for design in STUDY.designs:
+        parts = sum(len(claim.parts) for claim in STUDY.claims_of(design))
+        error = 0.8 * STUDY.alpha_of(design) / parts
+        for name, seeds in STUDY.planned_seeds(design).items():
+            assert 2.0 * 0.5**seeds < error, name
+
+
+@pytest.mark.parametrize("word", ["supported", "refuted", "undecided"])
+def test_the_answer_is_sentences_for_every_word(word):
+    said = STUDY.answer(invented.verdicts(STUDY, word))
+    assert said.endswith(".")
+    assert said[0].isupper()
+    assert ".." not in said
+    assert ("Beware" in said) == (word == "refuted")
+
+
+def test_the_answer_follows_the_region_that_holds():
+    for name in ("strong-coupling", "operations-of-search", "mistakes-selected"):
+        claim = next(claim for claim in asked.CLAIMS if claim.name == name)
+        regions = [claim.parts[0].region, *claim.rivals]
+        answers = {
+            STUDY.answer(invented.verdicts(STUDY, "refuted", holds={name: r.name}))
+            for r in regions
+        }
+        assert len(answers) == 3, name
+
+
+class Kept(Store):
+    """A store whose every artifact spends the same."""
+
+    def __init__(self):
+        super().__init__(Memory())
+
+    def artifact(self, key):
+        size = np.ones((len(SIZES), 1, 1), dtype=np.int64)
+        return Artifact(
+            {
+                "eager": (size * [[4000, 1000, 5000]]).reshape(len(SIZES), 3),
+                "matched": size * [[100, 20_000, 9], [100, 8_000, 9]],
+                "alone": size * [[10, 9_000, 3]],
+            }
+        )
+
+
+@pytest.mark.parametrize("design", ["demo", "default", "full"])
+def test_pictures_stand_on_every_design(design):
+    found = invented.results(STUDY, design=design, seeds=2)
+    head = STUDY.picture(found, ())
+    kinds = [trace.type for trace in head.data]
+    assert kinds.count("heatmap") == 1
+    assert kinds.count("scatter") == 9
+    for figure in STUDY.figures:
+        assert figure.draw(found.where(**figure.where), Kept()).data, figure.name
+
+
+def test_pictures_stand_where_nothing_is_known():
+    found = invented.results(STUDY, seeds=1)
+    for number in STUDY.numbers:
+        found.columns[number][:] = np.nan
+    STUDY.picture(found, ())
+    for figure in STUDY.figures:
+        figure.draw(found.where(**figure.where), Kept())
+
+
+def test_two_costs_cross_where_they_are_equal():
+    # 1000 c + 5000 = 10 c + 9000 at c = 4000 / 990.
+    found = invented.results(STUDY, seeds=1)
+    drawn = figures.prices(found.where(**STUDY.figures[1].where), Kept())
+    rings = [trace for trace in drawn.data if trace.mode == "markers+text"]
+    crossings = sorted({round(float(trace.x[0]), 2) for trace in rings})
+    assert crossings == pytest.approx([4000 / 990, 15_000 / 900], rel=0.02)
+
+
+def test_the_table_says_holds_and_fails():
+    found = invented.results(STUDY, seeds=2)
+    found.columns["share_all"][:] = 0.9
+    found.columns["share_one"][:] = 0.02
+    found.columns["matched_ratio"][:] = 1.01
+    found.columns["matched_operations_ratio"][:] = 0.25
+    table = figures.regimes(found.where(**STUDY.figures[0].where), Kept()).data[0]
+    last = table.cells.values[-1]
+    assert last[0] == "holds; search's operations are 4.0 times as many"
+    assert last[1] == "holds"
+    assert last[3] == "fails: data 50 times dearer"
