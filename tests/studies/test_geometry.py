@@ -10,12 +10,14 @@ import pytest
 from studies import invented
 from tegum import gallery
 from tegum.arrays import stream
+from tegum.execution import execute
 from tegum.functions import FunctionSubject
 from tegum.measures.arrangement import arrangement
 from tegum.measures.geometry import GEOMETRY
 from tegum.store import Store
 from tegum.studies import geometry as asked
 from tegum.studies._geometry_figures import _flat, _shelves
+from tegum.studies._geometry_models import lowest
 from tegum.studies._geometry_picture import COLOURS
 from tegum.theory.packings import POLYTOPES, tegum_product
 from tegum.toys import engine
@@ -111,6 +113,15 @@ def test_claims_fix_every_factor_that_varies_and_compare_one():
 def test_no_part_asks_what_another_asks():
     parts = [part.estimand for claim in asked.CLAIMS for part in claim.parts]
     assert all(one != other for one, other in itertools.combinations(parts, 2))
+
+
+def test_no_claim_takes_a_pile_at_a_fraction_or_a_raw_share_gained_for_polytopes():
+    """An even frame has the fractions; axes with random signs have half the pairs."""
+    for claim in asked.CLAIMS:
+        for part in claim.parts:
+            number, kind = part.estimand.number, part.estimand.kind
+            assert "fraction" not in number
+            assert number != "named_share" or kind == "level"
 
 
 def test_what_dropout_does_to_dimensions_is_asked_by_norm_and_by_count():
@@ -221,6 +232,27 @@ def test_the_loss_of_a_trajectory_starts_where_its_weights_do(drawn):
     first = min(x for t in figure.data for x in t.x if x is not None)
     assert first == 100
     assert {t.name for t in figure.data if t.showlegend} == {"dropped", "digon"}
+
+
+def test_a_picture_shows_the_model_that_lost_least_of_what_it_was_trained_on():
+    """The first seed has the lower clean loss, and all of it on one unit."""
+    first = asked.FIRST_SEED
+
+    def uneven(row):
+        arrays = toy(row)
+        if row["seed"] == first:
+            arrays["W"] = np.zeros_like(arrays["W"])
+            arrays["W"][0, 0] = 1.0
+        return arrays
+
+    subject = FunctionSubject("uneven", uneven, factors=FACTORS, in_process=True)
+    where = {"n_features": 8, "feature_probability": asked.TURNED}
+    study = replace(STUDY, name="geometry-uneven", subject=subject)
+    store = Store.in_memory()
+    found = execute(study, store=store, where=where, seeds=2, workers=1)
+    clean, dropout = (lowest(found.where(rate=rate), store) for rate in (0.0, 0.5))
+    assert np.count_nonzero(clean) == 1
+    assert np.count_nonzero(dropout) > 1
 
 
 def test_a_group_is_shown_flat_at_its_own_angles():

@@ -18,6 +18,7 @@ from tegum.measures.represented import feature_dimensionality
 from tegum.report.figures import GREY, PALETTE, loosely, ordered_colours, style
 from tegum.results import Results
 from tegum.store import Store
+from tegum.studies._geometry_models import lowest
 from tegum.studies._geometry_picture import (
     COLOURS,
     RATES,
@@ -33,13 +34,6 @@ Line = tuple[list[float | None], list[float | None]]
 POINTS_SHOWN = 80
 """Of a trajectory, spread evenly on the axis of log steps."""
 ROW_TITLES = ("no dropout", "dropout 0.5")
-
-
-def lowest(results: Results, store: Store) -> Float[ndarray, "hidden feature"]:
-    """The weights of the model with the lowest clean loss among these."""
-    loss = results["final_loss"].astype(np.float64)
-    best = int(np.argmin(np.where(np.isfinite(loss), loss, np.inf)))
-    return store.artifact(results["key"][best]).arrays["W"].astype(np.float64)
 
 
 def _sparsity(q: float) -> str:
