@@ -12,8 +12,9 @@ from plotly.subplots import make_subplots
 from tegum.claims import Verdict
 from tegum.report.figures import GREY, PALETTE, band, style, translucent
 from tegum.results import Results
-from tegum.studies._cells import cell_name
+from tegum.studies._cells import cell_name, percentiles
 from tegum.theory.decomposition import Crowd, contributions, crowd
+from tegum.theory.mean_cancellation import mean_cancellation
 
 PARTS = (
     ("smaller_norms", "smaller norms", PALETTE[0], ""),
@@ -32,7 +33,8 @@ def interference_taken_apart(
     Left: each bar is a cell of data; its parts are in per cent of the interference
     without dropout; the diamond is their sum's estimate with the
     interval of the verdict. Middle: how much of what interference there is the best
-    packing would avoid, without dropout and with it. Right: the exception.
+    packing would avoid, without dropout and with it. Right: the exception, beside a
+    linear read-out, inputs of mean 0, and what cancelling the mean alone would give.
     """
     figure = make_subplots(
         rows=1,
@@ -45,13 +47,15 @@ def interference_taken_apart(
             "The exception (S = 0, decaying)",
         ),
     )
-    small = results.where(n_features=20, optimiser="adamw", steps=10_000)
+    every = results.where(n_features=20, optimiser="adamw", steps=10_000)
+    small = every.where(output="relu", feature_values="uniform")
     falls = [v for v in verdicts if v.claim.name == "interference-falls"]
     parts = [part for verdict in falls for part in verdict.parts]
     for position, part in enumerate(reversed(parts)):
         _add_cell(figure, small, part, show_legend=position == 0)
         _add_packing(figure, small, part, show_legend=position == 0)
     _add_exception(figure, small)
+    _add_controls(figure, every)
     figure.update_layout(barmode="relative", bargap=0.35)
     figure.update_xaxes(title_text="change, % of that without dropout", col=1)
     figure.update_xaxes(title_text="avoidable, % of what there is", col=2)
@@ -213,3 +217,54 @@ def _add_exception(figure: go.Figure, results: Results) -> None:
         row=1,
         col=3,
     )
+
+
+def _add_controls(figure: go.Figure, results: Results) -> None:
+    """Arms that tell a mean cancelled from superposition, and the closed form."""
+    rates = np.linspace(0.0, RATE, 51)
+    derived = [
+        mean_cancellation(15, density=1.0, rate=rate).total_interference(5, n_idle=15)
+        for rate in rates
+    ]
+    figure.add_trace(
+        go.Scatter(
+            x=rates,
+            y=derived,
+            mode="lines",
+            line={"color": GREY, "width": 2, "dash": "dot"},
+            name="closed form: the mean cancelled, other features free",
+            hovertemplate="rate %{x:.2f}: %{y:.3f} derived<extra></extra>",
+        ),
+        row=1,
+        col=3,
+    )
+    linear = results.where(output="linear", feature_probability=1.0)
+    for values, name, symbol, colour in (
+        ("uniform", "linear read-out", "square-open", PALETTE[0]),
+        ("signed_uniform", "linear, inputs of mean 0", "triangle-up-open", PALETTE[1]),
+    ):
+        found = linear.where(feature_values=values)
+        levels = sorted({float(rate) for rate in found["rate"]})
+        medians = [
+            percentiles(
+                found.where(rate=rate)["total_interference"].astype(np.float64)
+            )[1]
+            for rate in levels
+        ]
+        figure.add_trace(
+            go.Scatter(
+                x=levels,
+                y=medians,
+                mode="markers",
+                marker={
+                    "symbol": symbol,
+                    "size": 10,
+                    "color": colour,
+                    "line": {"width": 2, "color": colour},
+                },
+                name=name,
+                hovertemplate=f"{name}<br>rate %{{x}}: %{{y:.4f}}<extra></extra>",
+            ),
+            row=1,
+            col=3,
+        )
