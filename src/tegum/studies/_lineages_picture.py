@@ -28,7 +28,7 @@ Q, RATE = 0.1, 0.5
 CELLS = ((1.0, PALETTE[0], "circle", 0.16), (0.8, PALETTE[1], "diamond", -0.16))
 """Decay, colour, mark, and how far above its line a cell is drawn."""
 NUMBERS = (
-    ("total_interference", "Total interference", (-2.0, 72.0)),
+    ("relative_interference", "Relative interference", (-0.1, 3.4)),
     ("features_represented", "Features kept, of twenty", (-0.5, 20.9)),
     ("avoidable_interference", "Avoidable share of it", (-0.03, 0.32)),
     ("unit_alignment_gap", "Spread (-) or aligned (+)", (-0.2, 0.1)),
@@ -238,7 +238,7 @@ PACKED_START = Figure(
         "feature_probability": Q,
         "importance_decay": 1.0,
         "rate": 0.0,
-        "seed": 700,
+        "seed": 2700,
     },
 )
 """Drawn from formulas; one model stands for the setting that it is about."""
