@@ -16,25 +16,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import plotly.graph_objects as go
-import scipy.sparse as sparse
-from jaxtyping import Bool, Float, Int
 from numpy import ndarray
 from plotly.subplots import make_subplots
 
 from tegum.report.figures import GREY, PALETTE, style, translucent
+from tegum.report.ways import Played, Way, played, way_of
 
 if TYPE_CHECKING:
     from tegum.planning.outcome import Outcome
     from tegum.planning.problem import Problem
-
-MOST_STATES = 2500
-"""On a board of more no cell could be made out."""
-
-LONGEST = 500
-"""Steps of a way that are looked at."""
-
-SETTLED = 1e-3
-"""A way has been seen when the chance of its not having ended is below this."""
 
 STOPS = 12
 """Stops of the slider for what a search touched, and for what was asked."""
@@ -45,43 +35,6 @@ CROSS, INK = "#a63f00", "#14181d"
 SEARCHED, COVERED = PALETTE[4], PALETTE[2]
 
 
-@dataclass(frozen=True)
-class Played:
-    """What is drawn of one optimiser: the problem's cells, and what it did there.
-
-    Axes as in `Problem`. `touched` are states in the order in which a search looked at
-    them; None if the order was not kept. `expanded` and `covered` count.
-    """
-
-    place: Int[ndarray, "state 2"]
-    successor: Int[ndarray, "state action branch"]
-    probability: Float[ndarray, "state action branch"]
-    goal: Bool[ndarray, " state"]
-    unwanted: Bool[ndarray, " state"]
-    start: int
-    policy: Float[ndarray, "state action"] | None
-    expanded: Int[ndarray, " state"]
-    touched: Int[ndarray, " item"] | None
-    asked: Int[ndarray, " item"]
-    covered: Int[ndarray, " state"] | None
-
-
-@dataclass(frozen=True)
-class Way:
-    """What becomes of one start: cells in order if nothing is left to chance.
-
-    `chance[t, cell]` is that of having been there within t steps, `solved[t]` that of
-    having reached a goal, `unwanted[t]` that of having touched an unwanted state.
-    `steps` is how many it takes; the mean over those that arrive.
-    """
-
-    line: Int[ndarray, " step"] | None
-    chance: Float[ndarray, "step cell"]
-    solved: Float[ndarray, " step"]
-    unwanted: Float[ndarray, " step"]
-    steps: float
-
-
 def board(
     problem: Problem, outcome: Outcome, *, start: int = 0, title: str = ""
 ) -> go.Figure:
@@ -90,10 +43,12 @@ def board(
     `start` is the position among `problem.starts` of the query whose way is drawn. An
     outcome without a policy over states shows what was touched and no way.
 
-    >>> from tegum.planning import grid_map                       # doctest: +SKIP
-    >>> from tegum.planning.direct import a_star                  # doctest: +SKIP
-    >>> problem = grid_map(size=12, seed=0).problem               # doctest: +SKIP
-    >>> board(problem, a_star(problem, seed=0, budget=10**6)).show()  # doctest: +SKIP
+    >>> from tegum.planning import grid_map
+    >>> from tegum.planning.direct import a_star
+    >>> problem = grid_map(size=12, seed=0).problem
+    >>> figure = board(problem, a_star(problem, seed=0, budget=10**6))
+    >>> figure.layout.sliders[0].steps[0].label
+    'map'
 
     Raises:
         ValueError: no such start, or a problem of more than 2,500 states.
@@ -133,120 +88,6 @@ def boards(
         for name, outcome in outcomes.items()
     }
     return drawn(found, columns=columns)
-
-
-def played(arrays: Mapping[str, Any], *, start: int = 0) -> Played:
-    """What is drawn, from the arrays of an artifact that kept its board.
-
-    Raises:
-        ValueError: no board among them, no such start, too many states to be told
-            apart, or chances that were not kept.
-    """
-    if "place" not in arrays:
-        raise ValueError(
-            "there is no board among the arrays; give the row keep='board'"
-        )
-    place, to = np.asarray(arrays["place"]), np.asarray(arrays["successor"])
-    starts, states = np.asarray(arrays["starts"]), len(place)
-    if states > MOST_STATES:
-        raise ValueError(
-            f"the problem has {states} states; a board shows at most {MOST_STATES}, "
-            "lest no cell be made out: draw a smaller one"
-        )
-    if not 0 <= start < starts.size:
-        raise ValueError(
-            f"`start` is {start}; the problem has the starts 0 to {starts.size - 1}"
-        )
-    chance = arrays.get("probability")
-    if chance is None and to.shape[2] > 1:
-        raise ValueError(
-            "actions lead to several places and their chances were not kept; draw the "
-            "board of the problem and the outcome"
-        )
-    covered, expanded = arrays.get("covered"), arrays.get("expanded")
-    touched, asked = arrays.get("touched"), arrays.get("asked")
-    return Played(
-        place=place - place.min(axis=0),
-        successor=to,
-        probability=np.ones(to.shape) if chance is None else np.asarray(chance),
-        goal=np.asarray(arrays["goal"], dtype=bool),
-        unwanted=np.asarray(arrays["unwanted_state"], dtype=bool),
-        start=int(starts[start]),
-        policy=arrays.get("policy"),
-        expanded=np.zeros(states, int) if expanded is None else np.asarray(expanded),
-        touched=touched if touched is None or len(touched) else None,
-        asked=np.zeros(0, int) if asked is None else np.asarray(asked),
-        covered=None if covered is None else np.asarray(covered).sum(axis=1),
-    )
-
-
-# --- what becomes of a start ---------------------------------------------------------
-
-
-def way_of(play: Played) -> Way | None:
-    """What becomes of the start under the policy, exactly; None without a policy.
-
-    With `f_t(s)` the chance of having been in a set within t steps, `f_t = 1` inside it
-    and `f_{t+1}(s) = sum over moves of p f_t(s')` outside, for every cell at once.
-    """
-    if play.policy is None:
-        return None
-    cell, cells = _cells(play)
-    inside = np.zeros((len(cell), cells + 2), dtype=bool)
-    inside[np.arange(len(cell)), cell] = True
-    inside[:, cells], inside[:, cells + 1] = play.goal, play.unwanted
-    weight = play.policy[:, :, None] * play.probability
-    weight[play.goal] = 0.0
-    s, a, k = np.nonzero(weight)
-    moves = sparse.csr_matrix(
-        (weight[s, a, k], (s, play.successor[s, a, k])), shape=(len(cell), len(cell))
-    )
-    reached, there = inside.astype(float), np.zeros(len(cell))
-    there[play.start] = 1.0
-    rows = [reached[play.start].copy()]
-    for _ in range(LONGEST):
-        there = moves.T @ there
-        if there.sum() == 0.0 or there[~play.goal].sum() < SETTLED * (len(rows) > 1):
-            there_now = there.sum() > 0.0
-            if not there_now:
-                break
-        reached = np.where(inside, 1.0, moves @ reached)
-        rows.append(reached[play.start].copy())
-        if there[~play.goal].sum() < SETTLED:
-            break
-    table = np.array(rows)
-    gained = np.diff(table[:, cells], prepend=0.0)
-    arrived = gained.sum()
-    return Way(
-        line=_line(play, cell, steps=len(rows) - 1),
-        chance=table[:, :cells],
-        solved=table[:, cells],
-        unwanted=table[:, cells + 1],
-        steps=float(gained @ np.arange(len(rows)) / arrived) if arrived else math.nan,
-    )
-
-
-def _line(play: Played, cell: ndarray, *, steps: int) -> ndarray | None:
-    """The cells of the way in order, or None where something is left to chance."""
-    assert play.policy is not None
-    s, line = play.start, [cell[play.start]]
-    for _ in range(steps):
-        weight = play.policy[s][:, None] * play.probability[s]
-        chosen = np.argwhere(weight > 0.0)
-        if play.goal[s] or not len(chosen):
-            break
-        after = np.unique([play.successor[s, a, k] for a, k in chosen])
-        if len(after) > 1:
-            return None
-        s = int(after[0])
-        line.append(cell[s])
-    return np.array(line)
-
-
-def _cells(play: Played) -> tuple[Int[ndarray, " state"], int]:
-    """The cell of each state, numbered along rows, and how many there may be."""
-    rows, columns = play.place.max(axis=0) + 1
-    return play.place[:, 0] * columns + play.place[:, 1], int(rows * columns)
 
 
 # --- drawing -------------------------------------------------------------------------
@@ -334,8 +175,8 @@ def _stops(plays: Sequence[Played], ways: Sequence[Way | None]) -> list[Stop]:
 
 def _still(play: Played) -> list[Any]:
     """What never moves and lies below: cells, and what the data cover."""
-    cell, _ = _cells(play)
-    rows, columns = play.place.max(axis=0) + 1
+    cell, _ = play.cells
+    rows, columns = play.shape
     kind = np.zeros(rows * columns)
     kind[cell] = 1.0
     kind[cell[play.unwanted]] = 2.0
@@ -371,7 +212,7 @@ def _moving(play: Played, way: Way | None, *, stop: Stop) -> list[Any]:
     ]
     if way is None or stop.step < 0:
         return [*traces, _symbols(play.place[:0], "circle", INK, 1.0)]
-    _, columns = play.place.max(axis=0) + 1
+    _, columns = play.shape
     if way.line is not None:
         line = way.line[: stop.step + 1]
         at = np.stack(np.divmod(line, columns), axis=1)
@@ -410,8 +251,8 @@ def _symbols(
 
 def _tint(play: Played, count: ndarray, *, colour: str) -> go.Heatmap:
     """A colour over cells, the stronger the more often, by the logarithm."""
-    cell, cells = _cells(play)
-    rows, columns = play.place.max(axis=0) + 1
+    cell, cells = play.cells
+    rows, columns = play.shape
     total = np.bincount(cell, weights=count, minlength=cells)
     most = max(float(np.log1p(total.max())), 1e-9)
     strength = np.where(total > 0, 0.35 + 0.65 * np.log1p(total) / most, np.nan)
@@ -426,8 +267,8 @@ def _tint(play: Played, count: ndarray, *, colour: str) -> go.Heatmap:
 
 def _told(play: Played) -> list[list[str]]:
     """What the pointer says of every cell."""
-    cell, _ = _cells(play)
-    rows, columns = play.place.max(axis=0) + 1
+    cell, _ = play.cells
+    rows, columns = play.shape
     told = [
         [f"row {r}, column {c}: no state"] * 1
         for r in range(rows)
@@ -451,7 +292,7 @@ def _told(play: Played) -> list[list[str]]:
 
 def _cell_pixels(play: Played) -> float:
     """About how wide a cell is on a phone."""
-    return 270.0 / float(play.place.max() + 1)
+    return 270.0 / max(play.shape)
 
 
 def _legend(
@@ -491,7 +332,8 @@ def _finished(
 ) -> go.Figure:
     height = 180 + 400 * rows if rows > 1 else 600
     style(figure, height=height)
-    tall, wide = np.max([play.place.max(axis=0) + 1 for play in plays], axis=0)
+    tall, wide = np.max([play.shape for play in plays], axis=0)
+    figure.update_annotations(font={"size": 13})
     figure.update_xaxes(visible=False, range=[-0.5, wide - 0.5], constrain="domain")
     figure.update_yaxes(visible=False, range=[tall - 0.5, -0.5], constrain="domain")
     for axis in figure.select_yaxes():
@@ -503,7 +345,7 @@ def _finished(
         legend={"y": -0.27 / rows, "font": {"size": 12}},
         sliders=[{
             "active": len(stops) - 1, "x": 0.0, "len": 1.0, "y": 0.0, "yanchor": "top",
-            "pad": {"t": 6, "l": 76, "r": 12}, "ticklen": 0, "minorticklen": 0,
+            "pad": {"t": 6, "l": 104, "r": 12}, "ticklen": 0, "minorticklen": 0,
             "font": {"size": 1, "color": "rgba(0,0,0,0)"},
             "currentvalue": {"prefix": "", "font": {"size": 13, "color": GREY}},
             "steps": [
@@ -526,13 +368,4 @@ def _finished(
     return figure
 
 
-__all__ = [
-    "MOST_STATES",
-    "Played",
-    "Way",
-    "board",
-    "boards",
-    "drawn",
-    "played",
-    "way_of",
-]
+__all__ = ["board", "boards", "drawn"]

@@ -11,7 +11,7 @@ from numpy import ndarray
 from plotly.subplots import make_subplots
 
 from tegum.claims import Verdict
-from tegum.report.board import drawn, played
+from tegum.report.board import drawn
 from tegum.report.figures import (
     GREY,
     PALETTE,
@@ -22,6 +22,7 @@ from tegum.report.figures import (
     style,
     translucent,
 )
+from tegum.report.ways import played
 from tegum.results import Results
 from tegum.store import Store
 

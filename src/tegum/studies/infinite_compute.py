@@ -454,7 +454,7 @@ STUDY = Study(
             "Regret of Q-learning against the steps it walks, one line for each "
             "compute, the best marked: means over maps.",
             split_figure,
-            where=BEST,
+            where={**BEST, "size": SIZE},
         ),
         Figure(
             "compute-controls",
