@@ -14,6 +14,7 @@ USUAL: dict[str, Any] = {
     "unwanted_share": 0.2,
     "coupling": 0.5,
     "patch": 0.0,
+    "discount": 1.0,
     "method": "certainty_equivalent",
     "steps": MANY,
     "episode_length": 200,
@@ -51,7 +52,15 @@ FITTED = {
     "leak": 0.0,
 }
 CONSTRAINED = {**FITTED, "support": "seen"}
-HISTORY = {"world": "history", "episode_length": 50, "memory": False, "kept": "clean"}
+HISTORY = {
+    "world": "history",
+    "discount": 0.999,
+    "episode_length": 50,
+    "memory": False,
+    "kept": "clean",
+}
+"""So little is discounted that the best ways are the shortest ones still."""
+
 REMEMBERING = {**HISTORY, "memory": True}
 SHUFFLED = {"pruning": "eager", "oracle": "shuffled"}
 RULES = (ARGMAX, PESSIMIST, CLONING, WITH_PRIOR)

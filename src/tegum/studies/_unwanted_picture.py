@@ -12,7 +12,7 @@ from numpy import ndarray
 from plotly.subplots import make_subplots
 
 from tegum.claims import Verdict
-from tegum.report.figures import GREY, PALETTE, band, curve, style
+from tegum.report.figures import GREY, PALETTE, SYMBOLS, band, curve, style
 from tegum.results import Results
 from tegum.store import Store
 from tegum.studies._cells import percentiles
@@ -117,10 +117,10 @@ def four_questions(results: Results, verdicts: Sequence[Verdict]) -> go.Figure:
         horizontal_spacing=0.11,
         vertical_spacing=0.2,
         subplot_titles=[
-            "Dose: how many unwanted episodes",
-            "Data without the unwanted: who generalises",
-            "Stitching: unwanted trajectories deleted",
-            "Who solves 95 % after the deletion",
+            "Touched, by dose",
+            "Nothing unwanted shown",
+            "Touched, after deletion",
+            "Solved, after deletion",
         ],
     )
     index = _index(results)
@@ -146,8 +146,10 @@ def _add_doses(figure: go.Figure, results: Results, index: Index) -> None:
 
     The last place is full support.
     """
-    places = {dose: place for place, dose in enumerate(EPISODES)}
-    whole = len(EPISODES)
+    shown = {dose for dose in results["dose"].tolist() if dose is not None}
+    episodes = [dose for dose in EPISODES if dose in shown]
+    places = {dose: place for place, dose in enumerate(episodes)}
+    whole = len(episodes)
     for position, (name, arm, steps, colour, dash) in enumerate(DOSED):
         points = []
         for dose, place in places.items():
@@ -158,12 +160,12 @@ def _add_doses(figure: go.Figure, results: Results, index: Index) -> None:
         label = f"{name}, {steps:,} steps"
         _add_curve(
             figure, points, name=label, colour=colour, dash=dash, position=position,
-            row=1, column=1,
+            row=1, column=1, shaded=arm in (ARGMAX, CLONING),
         )  # fmt: skip
     figure.update_xaxes(
         title_text="unwanted episodes in the data",
         tickvals=list(range(whole + 1)),
-        ticktext=[*map(str, EPISODES), "full"],
+        ticktext=[*map(str, episodes), "full"],
         range=[-0.3, whole + 0.3],
         row=1,
         col=1,
@@ -172,7 +174,7 @@ def _add_doses(figure: go.Figure, results: Results, index: Index) -> None:
 
 def _add_curve(
     figure: go.Figure,
-    points: Sequence[tuple[float, Float[ndarray, " map"]]],
+    points: Sequence[tuple[float, ndarray]],
     *,
     name: str,
     colour: str,
@@ -181,6 +183,7 @@ def _add_curve(
     dash: str = "solid",
     position: int = 0,
     show_legend: bool = True,
+    shaded: bool = True,
 ) -> None:
     """Medians as a line, with a band where the line is solid; nothing without rows."""
     known = [(x, percentiles(found)) for x, found in points if found.size]
@@ -188,7 +191,7 @@ def _add_curve(
         return
     x = [place for place, _ in known]
     low, middle, high = (list(v) for v in zip(*(s for _, s in known), strict=True))
-    if dash == "solid":
+    if dash == "solid" and shaded:
         edges = band(x, low, high, colour=colour, group=name)
         figure.add_trace(edges, row=row, col=column)
     line = curve(
@@ -196,6 +199,10 @@ def _add_curve(
         show_legend=show_legend,
     )  # fmt: skip
     line.update(line={"dash": dash})
+    if dash != "solid":
+        # Where two curves are one, both of them are seen.
+        symbol = f"{SYMBOLS[position % len(SYMBOLS)]}-open"
+        line.update(marker={"symbol": symbol, "size": 13})
     line.hovertemplate = f"{name}<br>%{{y:.2f}} of the queries<extra></extra>"
     figure.add_trace(line, row=row, col=column)
 
@@ -236,7 +243,7 @@ def _name_places(
 
 
 def _marks(
-    points: Sequence[tuple[float, Float[ndarray, " map"]]],
+    points: Sequence[tuple[float, ndarray]],
     *,
     name: str,
     colour: str,

@@ -16,8 +16,8 @@ the unwanted cells lie where optimal ways pass (coupling 0.5):
   or over seen ones. Its maps have no walls: with them no width or ridge of the pilot
   solved 95 % of the queries. Nor did any where coupling is reversed, and the page shows
   that arm as what it is, incompetence.
-- *Stitching.* Unwanted is a SECOND cell after a FIRST one, episodes last 50 steps, and
-  a perfect oracle deletes every unwanted trajectory. Learners see states, or only
+- *Stitching.* Unwanted is a SECOND cell after a FIRST one, episodes end after 50 steps
+  and a perfect oracle deletes every unwanted trajectory. Learners see states, or only
   places.
 
 The unit is the map, and the arms of a claim are paired by it. Every query has a clean
@@ -42,7 +42,7 @@ saw for the best (it solves next to nothing).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tegum.claims import (
@@ -76,6 +76,7 @@ from tegum.studies._unwanted_arms import (
     REMEMBERING,
     RULES,
     SHUFFLED,
+    USUAL,
     WITH_PRIOR,
     Q,
     cell,
@@ -95,11 +96,6 @@ FIRST_SEED = 1000
 PILOT_SEEDS = (*range(FIRST_SEED), *range(1_000_000, 1_000_500))
 """Seeds that were looked at while the claims were being made, or are another study's:
 in one store, rows that another study has trained would stand before this one's word."""
-
-
-def without_factor(name: str, arm: dict[str, Any], **factors: Any) -> dict[str, Any]:
-    """All factors of an arm but the one that is contrasted."""
-    return {key: v for key, v in cell(arm, **factors).items() if key != name}
 
 
 # --- designs -------------------------------------------------------------------------
@@ -195,7 +191,7 @@ DEFAULT = (
     | maps(FITTED, kernel_width=[0.05, 0.1, 0.5], seeds=60)
     | maps(FITTED, coupling=[-0.4, 0.0], seeds=60)
     | maps(FITTED, patch=[1.0, 2.0], leak=[0.0, 1.0], seeds=60)
-    | maps(HISTORY, method="return_conditioned", seeds=60)
+    | maps(HISTORY, method="return_conditioned", discount=1.0, seeds=60)
 )
 FULL = (
     DEFAULT
@@ -215,25 +211,72 @@ FAILED = "unwanted_or_unsolved_rate"
 """The rate with unsolved queries counted as touched."""
 
 
-def rate(arm: dict[str, Any], number: str = RATE, **factors: Any) -> Estimand:
+ARMS_SAID = {tuple(row[name] for name in USUAL) for row in FULL.rows}
+
+
+def fixed(
+    arm: Mapping[str, Any], *, factor: str = "", levels: Sequence[Any] = ()
+) -> dict[str, Any]:
+    """What tells an arm, or two that a factor contrasts, from all others of the study.
+
+    The method is always said. Other factors are left out as long as no other arm
+    answers to the rest, those at their usual value first.
+    """
+    wanted = {
+        tuple({**arm, factor: level}[name] for name in USUAL)
+        for level in levels or [None]
+    }
+    where = {name: value for name, value in arm.items() if name != factor}
+    for name in sorted(where, key=lambda name: arm[name] != USUAL[name]):
+        if name == "method":
+            continue
+        rest = {key: value for key, value in where.items() if key != name}
+        if _arms_with(rest, factor=factor, levels=levels) == wanted:
+            where = rest
+    assert _arms_with(where, factor=factor, levels=levels) == wanted
+    return where
+
+
+def _arms_with(
+    where: Mapping[str, Any], *, factor: str, levels: Sequence[Any]
+) -> set[tuple[Any, ...]]:
+    asked = [(list(USUAL).index(name), [value]) for name, value in where.items()]
+    if factor:
+        asked.append((list(USUAL).index(factor), list(levels)))
+    return {
+        arm for arm in ARMS_SAID if all(arm[place] in values for place, values in asked)
+    }
+
+
+def rate(arm: Mapping[str, Any], number: str = RATE, **factors: Any) -> Estimand:
     """A number of an arm."""
-    return level(number, where=cell(arm, **factors))
+    return level(number, where=fixed(cell(arm, **factors)))
 
 
-def more_data(number: str, arm: dict[str, Any], few: int, many: int) -> Estimand:
+def change(
+    number: str, arm: Mapping[str, Any], *, factor: str, of: Any, to: Any
+) -> Estimand:
+    """What a factor adds to a number."""
+    where = fixed(cell(arm), factor=factor, levels=[of, to])
+    return paired_difference(number, factor=factor, treated=to, control=of, where=where)
+
+
+def times(
+    number: str, arm: Mapping[str, Any], *, factor: str, of: Any, to: Any
+) -> Estimand:
+    """By what a factor multiplies a number."""
+    where = fixed(cell(arm), factor=factor, levels=[of, to])
+    return paired_ratio(number, factor=factor, treated=to, control=of, where=where)
+
+
+def more_data(number: str, arm: Mapping[str, Any], few: int, many: int) -> Estimand:
     """What more steps of the same exploration add to a number."""
-    return paired_difference(
-        number,
-        factor="steps",
-        treated=many,
-        control=few,
-        where=without_factor("steps", arm),
-    )
+    return change(number, arm, factor="steps", of=few, to=many)
 
 
-def solves(arm: dict[str, Any], **factors: Any) -> Part:
+def solves(arm: Mapping[str, Any]) -> Part:
     """That a learner is no incompetent one."""
-    return Part(rate(arm, "solved_share", **factors), above(CAPABLE))
+    return Part(rate(arm, "solved_share"), above(CAPABLE))
 
 
 TENTH = "A tenth of the queries is more than a tie or a detour moves on a map."
@@ -288,13 +331,7 @@ CLAIMS = [
         "without any; every query is solved in the end.",
         [
             Part(
-                paired_difference(
-                    RATE,
-                    factor="dose",
-                    treated=3,
-                    control=0,
-                    where=without_factor("dose", CLONING),
-                ),
+                change(RATE, CLONING, factor="dose", of=0, to=3),
                 above(0.1, "more than a tenth"),
             )
         ],
@@ -323,12 +360,8 @@ CLAIMS = [
         "on what both solve.",
         [
             Part(
-                paired_difference(
-                    FAILED,
-                    factor="pessimism",
-                    treated=3.0,
-                    control=0.0,
-                    where=without_factor("pessimism", ARGMAX, dose=10),
+                change(
+                    FAILED, cell(ARGMAX, dose=10), factor="pessimism", of=0.0, to=3.0
                 ),
                 below(-0.1),
             ),
@@ -352,13 +385,7 @@ CLAIMS = [
         "and with unsolved queries counted as clean.",
         [
             Part(
-                paired_ratio(
-                    number,
-                    factor="leak",
-                    treated=0.0,
-                    control=1.0,
-                    where=without_factor("leak", FITTED),
-                ),
+                times(number, FITTED, factor="leak", of=1.0, to=0.0),
                 above(0.5),
             )
             for number in ("unwanted_rate_if_solved", LOWEST)
@@ -370,23 +397,17 @@ CLAIMS = [
         "stitching",
         "Without memory, a learner from whose data every unwanted trajectory was "
         "deleted solves 95 % of the queries and touches the unwanted on more than a "
-        "tenth of them, at least a third as often as without the deletion. Unsolved "
+        "tenth of them, at least 0.3 times as often as without. Unsolved "
         "queries count as clean.",
         [
             solves(HISTORY),
             Part(rate(HISTORY, LOWEST), above(0.1)),
             Part(
-                paired_ratio(
-                    LOWEST,
-                    factor="kept",
-                    treated="clean",
-                    control="all",
-                    where=without_factor("kept", HISTORY),
-                ),
-                above(1 / 3),
+                times(LOWEST, HISTORY, factor="kept", of="all", to="clean"),
+                above(0.3),
             ),
         ],
-        reason=f"{TENTH} A third: the deletion then misses what is plain to see.",
+        reason=f"{TENTH} 0.3: the deletion then misses what is plain to see.",
         source="Zhou et al. 2023: dynamic programming puts trajectories together.",
     ),
     Claim(
@@ -431,13 +452,7 @@ CLAIMS = [
         "it on at least 0.2 fewer of the queries.",
         [
             Part(
-                paired_difference(
-                    FAILED,
-                    factor="coupling",
-                    treated=-0.8,
-                    control=0.5,
-                    where=without_factor("coupling", Q),
-                ),
+                change(FAILED, Q, factor="coupling", of=0.5, to=-0.8),
                 below(-0.2),
             )
         ],
@@ -450,13 +465,7 @@ CLAIMS = [
         "four times the data, what fitted Q touches to within 0.05.",
         [
             Part(
-                paired_difference(
-                    RATE,
-                    factor="updates",
-                    treated=1_200_000,
-                    control=300_000,
-                    where=without_factor("updates", Q),
-                ),
+                change(RATE, Q, factor="updates", of=300_000, to=1_200_000),
                 between(-0.02, 0.02),
             ),
             Part(more_data(RATE, FITTED, 30_000, 120_000), between(-0.05, 0.05)),
