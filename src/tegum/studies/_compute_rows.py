@@ -123,8 +123,8 @@ def best_split(steps: ndarray, regrets: ndarray) -> tuple[float, float]:
     Regrets of three neighbouring shares are averaged first: one run is subject to
     chance. Where several tie, the mean of the logarithms.
 
-    >>> best_split(np.array([16, 8, 4, 2]), np.array([9.0, 0.0, 3.0, 6.0]))
-    (2.5, 1.0)
+    >>> best_split(np.array([32, 16, 8, 4, 2]), np.array([9.0, 0.0, 3.0, 6.0, 9.0]))
+    (3.0, 0.0)
     """
     smooth, inner = np.convolve(regrets, np.full(3, 1 / 3), mode="valid"), steps[1:-1]
     least = smooth <= smooth.min() + SAME

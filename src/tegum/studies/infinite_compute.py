@@ -170,7 +170,7 @@ def demo(first_seed: int = FIRST_SEED) -> Design:
 
 DEMO = demo()
 DEFAULT = DEMO | arms(seeds=60) | splits(seeds=60) | larger(seeds=24)
-FULL = DEFAULT | arms(seeds=200) | splits(seeds=200) | larger(seeds=80)
+FULL = DEFAULT | arms(seeds=100) | splits(seeds=100) | larger(seeds=100)
 
 # --- claims --------------------------------------------------------------------------
 
