@@ -208,7 +208,8 @@ def test_a_stop_leaves_rows_undone():
 def test_rows_that_can_not_be_drawn_are_named_and_the_others_kept():
     bad = rows(**asked.PLANNER, queries=5000)
     good = rows(**asked.PLANNER)
-    with pytest.raises(RowsFailed, match=r"1 of 2 .* row 0: `queries` is 5000") as raised:
+    said = r"1 of 2 .* row 0: `queries` is 5000"
+    with pytest.raises(RowsFailed, match=said) as raised:
         SUBJECT.train([*bad, *good], **QUIET)
     assert raised.value.finished[0] is None
     assert raised.value.finished[1] is not None
