@@ -25,7 +25,6 @@ from tegum.studies._survival_measures import (
     counts_of_units,
     within_half_by_noise,
 )
-from tegum.theory.survival import survival_probability
 
 N_HIDDEN, STEPS, RATE, HIGH_RATE, DECAY = 8, 10_000, 0.5, 0.7, 0.8
 DENSITIES = (1.0, 0.3, 0.1)
@@ -41,16 +40,12 @@ PREDICTIONS = (
     ("masks", "n counted by masks at rate 0.5", PALETTE[3], "dashdot", "diamond"),
     ("noise", "Gaussian of the noise's variance", PALETTE[5], "longdash", "cross"),
 )
-SCORES = (
-    ("escape", "few units"),
-    ("noise", "many units"),
-    ("norm", "norm"),
-    ("both", "norm and<br>units"),
-)
+SCORES = (("importance", "importance"), ("norm", "norm"), ("escape", "few units"))
 KEPT_AT = (
     ("decaying, rate 0.5", DECAY, RATE, PALETTE[0], "circle"),
     ("uniform, rate 0.7", 1.0, HIGH_RATE, PALETTE[4], "square-open"),
 )
+UNTRAINED = "x-thin-open"
 GRID = np.linspace(0.0, 0.95, 39)
 
 
@@ -58,15 +53,21 @@ def carriers_and_errors(results: Results, verdicts: Sequence[Verdict]) -> go.Fig
     """Above: on how many units features lie, and what is cheaper. Below: who is right.
 
     Curves are medians over seeds, bands and bars run from the tenth to the ninetieth of
-    a hundred seeds. The dotted lines are random directions, no correlation, and a score
-    that says nothing.
+    a hundred seeds. The dotted lines are random directions, a random basis, no
+    correlation, and a score that says nothing; grey crosses are random directions with
+    a model's own norms and biases, and errors for the weights that training started
+    from.
     """
     figure = make_subplots(
         rows=2,
         cols=12,
         specs=[
             [{"colspan": 4}, None, None, None] * 3,
-            [{"colspan": 7}, *[None] * 6, {"colspan": 5}, *[None] * 4],
+            [
+                *[{"colspan": 3}, None, None],
+                *[{"colspan": 5}, *[None] * 4],
+                *[{"colspan": 4}, *[None] * 3],
+            ],
         ],
         horizontal_spacing=0.072,
         vertical_spacing=0.2,
@@ -74,15 +75,19 @@ def carriers_and_errors(results: Results, verdicts: Sequence[Verdict]) -> go.Fig
             "Carriers: uniform",
             "Carriers: decaying",
             "Loss against carriers",
-            "How far predictions of the masks are off",
+            "Escape",
+            "Errors of predictions",
             "Telling kept from lost",
         ],
     )
     usual = results.where(n_hidden=N_HIDDEN, steps=STEPS)
     for column, decay in ((1, 1.0), (5, DECAY)):
         _add_carriers(figure, usual.where(importance_decay=decay), column=column)
-    _add_correlations(figure, usual.where(rate=RATE))
-    _add_errors(figure, usual.where(rate=RATE, feature_probability=list(SPARSE)))
+    half = usual.where(rate=RATE)
+    _add_regimes(figure, half, "carriers_loss_correlation", place=(1, 9))
+    _add_regimes(figure, half, "random_loss_correlation", place=(1, 9))
+    _add_regimes(figure, half, "relative_escape", place=(2, 1))
+    _add_errors(figure, half.where(feature_probability=list(SPARSE)))
     _add_scores(figure, usual.where(feature_probability=list(SPARSE)))
     style(figure, height=860)
     figure.update_layout(legend={"y": -0.16})
@@ -94,14 +99,22 @@ def _name_axes(figure: go.Figure) -> None:
     for column in (1, 5):
         figure.update_xaxes(title_text="dropout rate", row=1, col=column)
         figure.update_yaxes(range=[0.6, N_HIDDEN + 0.3], row=1, col=column)
-    figure.update_yaxes(title_text="participation ratio", row=1, col=1)
-    figure.update_yaxes(title_text="correlation", range=[-0.8, 0.5], row=1, col=9)
-    figure.update_yaxes(title_text="error, in probability", row=2, col=1)
-    figure.update_yaxes(rangemode="tozero", row=2, col=1)
-    figure.update_yaxes(title_text="area under the curve", row=2, col=8)
-    figure.update_yaxes(range=[0.0, 1.04], row=2, col=8)
+    axes: tuple[tuple[tuple[int, int], str, dict[str, Any]], ...] = (
+        ((1, 1), "participation ratio", {}),
+        ((1, 9), "correlation", {"range": [-0.8, 0.5]}),
+        (
+            (2, 1),
+            "times as in random bases",
+            {"type": "log", "tickvals": [0.1, 0.2, 0.5, 1, 2, 5, 10]},
+        ),
+        ((2, 4), "error, in probability", {"rangemode": "tozero"}),
+        ((2, 9), "area under the curve", {"range": [0.0, 1.04]}),
+    )
+    for (row, column), title, settings in axes:
+        figure.update_yaxes(title_text=title, row=row, col=column, **settings)
     chance = float(random_participation_ratio(N_HIDDEN))
-    for row, column, y in ((1, 1, chance), (1, 5, chance), (1, 9, 0.0), (2, 8, 0.5)):
+    lines = ((1, 1, chance), (1, 5, chance), (1, 9, 0.0), (2, 1, 1.0), (2, 9, 0.5))
+    for row, column, y in lines:
         figure.add_hline(
             y=y,
             line={"color": GREY, "width": 1, "dash": "dot"},
@@ -145,68 +158,85 @@ def _add_carriers(figure: go.Figure, results: Results, *, column: int) -> None:
         figure.add_trace(line, row=1, col=column)
 
 
-def _add_correlations(figure: go.Figure, results: Results) -> None:
-    """The correlation of loss with units in every regime, at one rate."""
+def _add_regimes(
+    figure: go.Figure, results: Results, number: str, *, place: tuple[int, int]
+) -> None:
+    """A number in every regime, at one rate: grey where it is of random directions."""
+    row, column = place
+    at_random = number.startswith("random")
     shades = ordered_colours(len(DENSITIES))
     for position, (colour, q) in enumerate(zip(shades, DENSITIES, strict=True)):
-        name = f"S = {1 - q:.2g}"
+        models = results.where(feature_probability=q)
         summaries = [
-            percentiles(
-                results.where(feature_probability=q, importance_decay=decay)[
-                    "carriers_loss_correlation"
-                ].astype(np.float64)
-            )
+            percentiles(models.where(importance_decay=decay)[number].astype(np.float64))
             for decay in (1.0, DECAY)
         ]
-        figure.add_trace(
-            _marks(
-                [k + 0.22 * (position - 1) for k in (0, 1)],
-                summaries,
-                name=name,
-                colour=colour,
-                symbol=("circle", "square", "diamond")[position],
-                group=name,
-                show_legend=False,
-            ),
-            row=1,
-            col=9,
+        shift = 0.26 * (position - 1) + (0.1 if at_random else 0.0)
+        sparsity = f"S = {1 - q:.2g}"
+        marks = _marks(
+            [shift, 1 + shift],
+            summaries,
+            name=f"{sparsity}, random directions" if at_random else sparsity,
+            colour=GREY if at_random else colour,
+            symbol=UNTRAINED
+            if at_random
+            else ("circle", "square", "diamond")[position],
+            group="untrained" if at_random else sparsity,
+            show_legend=False,
         )
+        figure.add_trace(marks, row=row, col=column)
     figure.update_xaxes(
         tickvals=[0, 1],
         ticktext=["uniform", "decaying"],
         range=[-0.5, 1.5],
-        row=1,
-        col=9,
+        row=row,
+        col=column,
     )
 
 
 def _add_errors(figure: go.Figure, results: Results) -> None:
-    """By how much each prediction misses each event, all sparse regimes together."""
+    """By how much each prediction misses each event, beside untrained weights."""
     known = {
-        "rescaled": {"participation": "escape", "noise": "noise"},
-        "untouched": {n: n for n in ("participation", "threshold", "masks")},
-        "half": {n: n for n in ("participation", "threshold", "masks")},
+        "rescaled": ("noise",),
+        "untouched": ("participation", "threshold", "masks"),
+        "half": ("participation", "threshold", "masks"),
     }
+    untrained: tuple[list[float], list[Any]] = ([], [])
     for position, (key, name, colour, _, symbol) in enumerate(PREDICTIONS):
         places, summaries = [], []
         for place, (event, _) in enumerate(EVENTS):
             if key in known[event]:
-                number = f"{event}_error_by_{known[event][key]}"
-                places.append(place + 0.16 * (position - 1.5))
+                number = f"{event}_error_by_{key}"
+                at = place + (0.24 * (position - 1) if key != "noise" else 0.0)
+                places.append(at)
                 summaries.append(percentiles(_by_seed(results, number)))
+                untrained[0].append(at + 0.08)
+                of_start = _by_seed(results, f"untrained_{number}")
+                untrained[1].append(percentiles(of_start))
         figure.add_trace(
             _marks(
                 places, summaries, name=name, colour=colour, symbol=symbol, group=key
             ),
             row=2,
-            col=1,
+            col=4,
         )
+    figure.add_trace(
+        _marks(
+            *untrained,
+            name="untrained or random directions",
+            colour=GREY,
+            symbol=UNTRAINED,
+            group="untrained",
+        ),
+        row=2,
+        col=4,
+    )
     figure.update_xaxes(
         tickvals=list(range(len(EVENTS))),
         ticktext=[text for _, text in EVENTS],
         range=[-0.5, len(EVENTS) - 0.5],
         row=2,
-        col=1,
+        col=4,
     )
 
 
@@ -225,14 +255,14 @@ def _add_scores(figure: go.Figure, results: Results) -> None:
                 group=name,
             ),
             row=2,
-            col=8,
+            col=9,
         )
     figure.update_xaxes(
         tickvals=list(range(len(SCORES))),
         ticktext=[text for _, text in SCORES],
         range=[-0.5, len(SCORES) - 0.5],
         row=2,
-        col=8,
+        col=9,
     )
 
 
@@ -252,7 +282,12 @@ def _marks(
         x=list(x),
         y=list(middle),
         mode="markers",
-        marker={"symbol": symbol, "size": 10, "color": colour},
+        marker={
+            "symbol": symbol,
+            "size": 10,
+            "color": colour,
+            "line": {"color": colour, "width": 2 if symbol.endswith("-open") else 0},
+        },
         error_y={
             "type": "data",
             "symmetric": False,
@@ -340,7 +375,6 @@ def _curves(
 
     found["rescaled"] = {
         "counted": over_rates(inside),
-        "participation": over_rates(lambda _, p: survival_probability(PR, rate=p)),
         "noise": over_rates(noise),
     }
     return found
