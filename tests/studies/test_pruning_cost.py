@@ -14,6 +14,7 @@ from tegum.studies import _pruning_maps as maps
 from tegum.studies import pruning_cost as asked
 from tegum.studies._pruning_ladders import SIZES, TOGETHER, PruningLadders
 from tegum.studies._pruning_measures import CHECKS, PRUNING, forecasts, power_law
+from tegum.studies._pruning_regimes import regimes
 
 STUDY = asked.STUDY
 SMALL = (8, 9, 11, 12, 14, 16)
@@ -322,7 +323,7 @@ def test_the_table_says_holds_and_fails():
     found.columns["share_one"][:] = 0.02
     found.columns["matched_ratio"][:] = 1.01
     found.columns["matched_operations_ratio"][:] = 0.25
-    table = figures.regimes(found.where(**STUDY.figures[0].where), Kept()).data[0]
+    table = regimes(found.where(**STUDY.figures[0].where), Kept()).data[0]
     last = table.cells.values[-1]
     assert last[0] == "holds; search's operations are 4.0 times as many"
     assert last[1] == "holds"

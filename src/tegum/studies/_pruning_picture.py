@@ -70,7 +70,7 @@ def exponent_text(values: Float[ndarray, " seed"]) -> str:
 
 
 def _add_costs(figure: go.Figure, results: Results) -> None:
-    states = [percentiles(_floats(results, f"states_at_{n}"))[1] for n in SIZES]
+    states = [percentiles(floats(results, f"states_at_{n}"))[1] for n in SIZES]
     figure.add_trace(
         go.Scatter(
             x=states,
@@ -83,12 +83,12 @@ def _add_costs(figure: go.Figure, results: Results) -> None:
         col=1,
     )
     for cost, name, colour, symbol, dash in COSTS:
-        found = [percentiles(_floats(results, f"{cost}_at_{n}")) for n in SIZES]
+        found = [percentiles(floats(results, f"{cost}_at_{n}")) for n in SIZES]
         shown = [k for k, (_, middle, _) in enumerate(found) if np.isfinite(middle)]
         low, middle, high = ([found[k][end] for k in shown] for end in range(3))
         x = [states[k] for k in shown]
         figure.add_trace(band(x, low, high, colour=colour, group=cost), row=1, col=1)
-        text = exponent_text(_floats(results, f"exponent_{cost}"))
+        text = exponent_text(floats(results, f"exponent_{cost}"))
         figure.add_trace(
             go.Scatter(
                 x=x,
@@ -120,7 +120,7 @@ def _add_map(figure: go.Figure, results: Results) -> None:
             [
                 1.0
                 / percentiles(
-                    _floats(results.where(coupling=kappa), f"queries_{q}_share")
+                    floats(results.where(coupling=kappa), f"queries_{q}_share")
                 )[1]
                 for q in queries
             ]
@@ -157,8 +157,21 @@ def _times(ratio: float) -> str:
     return f"{ratio:.0f}" if ratio >= 9.5 else f"{ratio:.1f}"
 
 
-def _floats(results: Results, number: str) -> Float[ndarray, " seed"]:
+def floats(results: Results, number: str) -> Float[ndarray, " seed"]:
+    """A number of every row."""
     return results[number].astype(np.float64)
 
 
-__all__ = ["COSTS", "FITTED", "costs_and_regimes", "exponent_text"]
+def middle_of(results: Results, number: str) -> float:
+    """The median of a number over ladders; NaN without any."""
+    return percentiles(floats(results, number))[1]
+
+
+__all__ = [
+    "COSTS",
+    "FITTED",
+    "costs_and_regimes",
+    "exponent_text",
+    "floats",
+    "middle_of",
+]

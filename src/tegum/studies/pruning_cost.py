@@ -63,10 +63,11 @@ from tegum.claims import (
 from tegum.claims.estimands import Estimand
 from tegum.design import Design, grid
 from tegum.studies._answers import assembled
-from tegum.studies._pruning_figures import controls, forecasts, prices, regimes
+from tegum.studies._pruning_figures import controls, forecasts, prices
 from tegum.studies._pruning_ladders import SIZES, PruningLadders
 from tegum.studies._pruning_measures import CHECKS, PRUNING
 from tegum.studies._pruning_picture import costs_and_regimes
+from tegum.studies._pruning_regimes import regimes
 from tegum.study import Figure, Study
 
 SHORT, MIDDLE = SIZES[:7], SIZES[:9]
