@@ -6,6 +6,7 @@ import difflib
 import enum
 import itertools
 import math
+import operator
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -19,6 +20,8 @@ from tegum.wording import counted, levels_text
 
 Value = bool | int | float | str | tuple[float, ...] | None
 Row = Mapping[str, Any]
+Identity = tuple[tuple[str, ...], tuple[Value, ...]]
+"""A row's factors in alphabetical order, and its values in the order of these."""
 
 
 class Required(enum.Enum):
@@ -79,18 +82,19 @@ class Design:
             self._refuse_repetition()
 
     def _refuse_repetition(self) -> None:
-        seen: dict[frozenset[tuple[str, Value]], int] = {}
-        for position, row in enumerate(self.rows):
-            first = seen.setdefault(frozenset(row.items()), position)
+        seen: dict[Identity, int] = {}
+        for position, identity in enumerate(_identities(self.rows)):
+            first = seen.setdefault(identity, position)
             if first != position:
                 raise ValueError(
                     f"rows {first} and {position} of the design are equal: "
-                    f"{dict(row)}; drop one, or give them different seeds"
+                    f"{dict(self.rows[position])}; drop one, or give them different "
+                    "seeds"
                 )
 
     @cached_property
-    def _positions(self) -> dict[frozenset[tuple[str, Value]], int]:
-        return {frozenset(row.items()): k for k, row in enumerate(self.rows)}
+    def _positions(self) -> dict[Identity, int]:
+        return {identity: k for k, identity in enumerate(_identities(self.rows))}
 
     def __len__(self) -> int:
         """The number of rows."""
@@ -98,7 +102,11 @@ class Design:
 
     def __contains__(self, row: object) -> bool:
         """Whether a row stands in the table."""
-        return isinstance(row, Mapping) and frozenset(row.items()) in self._positions
+        return isinstance(row, Mapping) and self.lacks([row]) == 0
+
+    def lacks(self, rows: Iterable[Row]) -> int:
+        """How many of the rows do not stand in the table."""
+        return sum(found not in self._positions for found in _identities(rows))
 
     def __iter__(self) -> Iterator[Row]:
         """The rows in order."""
@@ -116,7 +124,7 @@ class Design:
 
     @classmethod
     def _of_distinct(
-        cls, rows: tuple[Row, ...], positions: dict[frozenset[tuple[str, Value]], int]
+        cls, rows: tuple[Row, ...], positions: dict[Identity, int]
     ) -> Design:
         # Both are known to be sound: large unions would spend seconds on checking anew.
         design = object.__new__(cls)
@@ -260,6 +268,23 @@ def _levels_of_factor(factor: str, value: Any) -> list[Value]:
         ) from None
 
 
+def _identities(rows: Iterable[Row]) -> Iterator[Identity]:
+    """What makes each row equal to another: two rows are if their identities are."""
+    known: dict[tuple[str, ...], tuple[tuple[str, ...], Callable[[Row], Any]]] = {}
+    for row in rows:
+        stated = tuple(row)
+        if stated not in known:
+            names = tuple(sorted(stated, key=str))
+            several = len(names) > 1  # itemgetter returns one value bare
+            known[stated] = names, operator.itemgetter(*names) if several else _values
+        names, values = known[stated]
+        yield names, values(row)
+
+
+def _values(row: Row) -> tuple[Value, ...]:
+    return tuple(row.values())
+
+
 def complete(
     design: Iterable[Row], factors: Sequence[Factor]
 ) -> list[dict[str, Value]]:
@@ -271,15 +296,22 @@ def complete(
     """
     known = {factor.name: factor for factor in factors}
     checked: dict[tuple[str, type, Any], Value] = {}
-    completed = []
+    completed: list[dict[str, Value]] = []
+    before: Row = {}
     for position, row in enumerate(design):
-        for name in row:
-            if name not in known:
-                raise ValueError(
-                    f"row {position}: {unknown(name, known, what='factor')}"
-                )
-        full: dict[str, Value] = {}
-        for factor in factors:
+        if position and row.keys() == before.keys():
+            # Most values are those of the row before: only the others are checked.
+            full = dict(completed[-1])
+            changed = [name for name in row if row[name] is not before[name]]
+            stated: Sequence[Factor] = [known[name] for name in changed]
+        else:
+            for name in row:
+                if name not in known:
+                    raise ValueError(
+                        f"row {position}: {unknown(name, known, what='factor')}"
+                    )
+            full, stated = {}, factors
+        for factor in stated:
             value = row.get(factor.name, factor.default)
             if value is REQUIRED:
                 raise ValueError(
@@ -296,6 +328,7 @@ def complete(
                     raise ValueError(f"row {position}: {error}{hint}") from None
             full[factor.name] = checked[seen]
         completed.append(full)
+        before = row
     return completed
 
 

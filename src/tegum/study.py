@@ -236,7 +236,7 @@ class Study:
                     f"the design `{name}` uses the pilot's seeds {sorted(seen)}; a "
                     "seed that was looked at can not enter a confirmatory estimate"
                 )
-            lost = sum(row not in self.completed(name) for row in earlier)
+            lost = self.completed(name).lacks(earlier)
             if lost:
                 raise ValueError(
                     f"the design `{name}` lacks {lost} rows of the one before it; "
@@ -355,8 +355,9 @@ class Study:
         }
 
     def _design_digest(self, design: str) -> str:
-        rows = sorted(_json(plain(r)) for r in self.completed(design))
-        return hashlib.sha256("\n".join(rows).encode()).hexdigest()
+        return hashlib.sha256(
+            "\n".join(sorted(_rows_as_json(self.completed(design).rows))).encode()
+        ).hexdigest()
 
     def __repr__(self) -> str:
         """The name and the question, on one line."""
@@ -392,6 +393,23 @@ def digest_of(registration: Mapping[str, Any]) -> str:
 
 def _json(value: Any) -> str:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+def _rows_as_json(rows: Sequence[Row]) -> list[str]:
+    """`_json(plain(row))` of every row, each value of a factor written out once."""
+    written: dict[tuple[str, int], str] = {}
+    texts = []
+    for row in rows:
+        entries = []
+        for name in sorted(row):
+            value = row[name]
+            known = written.get((name, id(value)))  # `rows` keeps every value alive
+            if known is None:
+                known = f"{_json(name)}:{_json(plain(value))}"
+                written[name, id(value)] = known
+            entries.append(known)
+        texts.append("{" + ",".join(entries) + "}")
+    return texts
 
 
 def _measure_record(measure: Measure) -> dict[str, Any]:
