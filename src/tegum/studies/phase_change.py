@@ -400,10 +400,10 @@ SAID = {
         "superposition",
     },
     "two-features-never-zero": {
-        "supported": ", but where inputs are never 0: there they come to share the "
-        "unit, without a ReLU as well, since that cancels its mean.",
-        "refuted": " (densities up to 0.4).",
-        "undecided": " (densities up to 0.4).",
+        "supported": " at densities up to 0.4; where inputs are never 0 the two come "
+        "to share their unit, without a ReLU as well, since that cancels its mean.",
+        "refuted": " at densities up to 0.4.",
+        "undecided": " at densities up to 0.4.",
     },
     "three-features-last-matters-less": {
         "grows": " With three, more unimportant sparse features are in superposition",
