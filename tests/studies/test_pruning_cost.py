@@ -288,6 +288,14 @@ class Kept(Store):
         )
 
 
+def figure_named(name):
+    return next(figure for figure in STUDY.figures if figure.name == name)
+
+
+def test_the_page_ends_in_the_table_of_regimes():
+    assert STUDY.figures[-1].name == "pruning-regimes"
+
+
 @pytest.mark.parametrize("design", ["demo", "default", "full"])
 def test_pictures_stand_on_every_design(design):
     found = invented.results(STUDY, design=design, seeds=2)
@@ -311,7 +319,9 @@ def test_pictures_stand_where_nothing_is_known():
 def test_two_costs_cross_where_they_are_equal():
     # 1000 c + 5000 = 10 c + 9000 at c = 4000 / 990.
     found = invented.results(STUDY, seeds=1)
-    drawn = figures.prices(found.where(**STUDY.figures[1].where), Kept())
+    drawn = figures.prices(
+        found.where(**figure_named("price-of-a-check").where), Kept()
+    )
     rings = [trace for trace in drawn.data if trace.mode == "markers+text"]
     crossings = sorted({round(float(trace.x[0]), 2) for trace in rings})
     assert crossings == pytest.approx([4000 / 990, 15_000 / 900], rel=0.02)
@@ -323,7 +333,9 @@ def test_the_table_says_holds_and_fails():
     found.columns["share_one"][:] = 0.02
     found.columns["matched_ratio"][:] = 1.01
     found.columns["matched_operations_ratio"][:] = 0.25
-    table = regimes(found.where(**STUDY.figures[0].where), Kept()).data[0]
+    table = regimes(found.where(**figure_named("pruning-regimes").where), Kept()).data[
+        0
+    ]
     last = table.cells.values[-1]
     assert last[0] == "holds; search's operations are 4.0 times as many"
     assert last[1] == "holds"

@@ -21,12 +21,12 @@ from tegum.studies._pruning_measures import AT_QUERIES, DROPPED
 
 FITTED = SIZES[DROPPED:-1]
 COSTS = (
-    ("all", "search, every query", PALETTE[1], "square", "dash"),
-    ("certificate", "data, certificate of 5 %", PALETTE[2], "diamond", "dot"),
-    ("sixteen", "search, 16 queries", PALETTE[3], "triangle-up", "dashdot"),
-    ("one", "search, one query", PALETTE[0], "circle", "solid"),
+    ("all", "lazy, every query", PALETTE[1], "square", "dash"),
+    ("certificate", "certificate of 5 %", PALETTE[2], "diamond", "dot"),
+    ("sixteen", "lazy, 16 queries", PALETTE[3], "triangle-up", "dashdot"),
+    ("one", "lazy, one query", PALETTE[0], "circle", "solid"),
 )
-"""Lazy costs, from dear to cheap."""
+"""Lazy costs, from dear to cheap; data's side and search's ask for the same checks."""
 
 
 def costs_and_regimes(results: Results, verdicts: Sequence[Verdict]) -> go.Figure:
