@@ -38,7 +38,7 @@ from tegum.studies._unwanted_measures import CAPABLE
 RATE = "unwanted_rate"
 COMMON = "unwanted_rate_if_solved"
 FAILED = "unwanted_or_unsolved_rate"
-LEAKS = (0.0, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
+LEAKS = (0.0, 0.001, 0.01, 0.1, 0.3, 1.0)
 """The chances of taking a chosen entry, for a problem of one's own."""
 EPISODES = (0, 1, 3, 10, 30, 100, 300)
 STEPS = (FEW, 30_000, MANY, 300_000)

@@ -570,9 +570,9 @@ def study_of(problem: Problem, *, name: str, steps: int = 10_000) -> Study:
     where = {"method": "certainty_equivalent", "prior": 1.0, "pessimism": 0.0}
     own = ("method", "prior", "pessimism")
     rules = [{**where, **{k: r[k] for k in own if k in r}} for r in RULES]
-    design = grid(**rules[0], steps=steps, leak=list(LEAKS), seeds=30)
+    design = grid(**rules[0], steps=steps, leak=list(LEAKS), seeds=20)
     for rule in rules[1:]:
-        design = design | grid(**rule, steps=steps, leak=list(LEAKS), seeds=30)
+        design = design | grid(**rule, steps=steps, leak=list(LEAKS), seeds=20)
     whole, nothing = {**where, "leak": 1.0}, {**where, "leak": 0.0}
     clone = {**rules[2], "leak": 0.01}
     return Study(
