@@ -10,6 +10,7 @@ from tegum.measures.geometry import (
     features_by_frobenius,
     features_by_norm,
     features_represented,
+    mean_norm_squared,
     mean_overlap,
     mean_superposition,
     overlap_excess,
@@ -111,3 +112,21 @@ class TestShrinkageCrossesAFixedThreshold:
         assert numbers["features_represented"] == 5
         assert numbers["features_by_corrected_norm"] == 5
         assert numbers["features_by_norm"] == 0
+
+
+class TestADeadModelHasNoFeatures:
+    """Weights decayed to 1e-40 keep directions; only the norm says they are dead."""
+
+    W = 1e-40 * np.random.default_rng(0).standard_normal((5, 20))
+
+    def test_the_counts_by_norm_are_silent(self):
+        assert features_by_norm(self.W) == 0
+        assert features_by_frobenius(self.W) < 1e-70
+        assert features_by_corrected_norm(self.W, noise_variance=1.0) == 0
+        assert mean_norm_squared(self.W) < 1e-70
+
+    def test_the_count_that_is_free_of_scale_is_not(self):
+        assert features_represented(self.W) == features_represented(1e40 * self.W) > 5
+
+    def test_without_any_weights_it_is(self):
+        assert features_represented(0.0 * self.W) == 0

@@ -177,8 +177,10 @@ def features_represented(
     pentagon (2/5) lost. Half of the even share stands midway between packed evenly
     with all others and gone. It is scale-free: shrinking every weight, as dropout does,
     leaves the count as it is; how strong the features are is said by
-    `mean_norm_squared`. Weights at random read most features out, too. Inputs that vary
-    together have a `covariance`, as in `explained_variance`.
+    `mean_norm_squared`. Weights at random read most features out, too, and so does a
+    model that has learned nothing and whose weights decayed to 1e-40: whether there is
+    a model at all is for the norm to say. Inputs that vary together have a
+    `covariance`, as in `explained_variance`.
 
     Raises:
         ValueError: `of_even_share` outside (0, 1), or as `explained_variance`.

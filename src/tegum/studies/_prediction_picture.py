@@ -15,13 +15,13 @@ from tegum.results import Results
 from tegum.studies._cells import cell_name, percentiles
 from tegum.studies._predictions import QUANTITIES, Numbers
 
-DENSITIES = (1.0, 0.3, 0.1)
+DENSITIES = (1.0, 0.4, 0.15)
 DECAYS = ((1.0, "circle", "uniform"), (0.8, "diamond", "decaying"))
-RATES = (0.0, 0.2, 0.5)
+RATES = (0.0, 0.35, 0.6)
 TITLES = ("Features kept", "Mean squared norm", "Aligned (+) or spread (-)")
-SHOWN = ((0.0, 20.5), (0.0, 1.1), (-0.22, 0.34))
+SHOWN = ((0.0, 10.5), (0.0, 1.05), (-0.24, 0.3))
 """How much of both axes of each upper panel is shown."""
-RIVAL = "the best constant"
+RIVAL = "the constant"
 Forecast = Callable[[float, float, float], Numbers]
 
 
@@ -45,7 +45,7 @@ def predicted_beside_trained(
             vertical_spacing=0.17,
             subplot_titles=[*TITLES, *["Mean error"] * 3],
         )
-        small = results.where(n_features=20, optimiser="adamw", steps=10_000)
+        small = results.where(n_features=10, optimiser="adamw", steps=10_000)
         for column, quantity in enumerate(QUANTITIES):
             _add_lines(figure, constant[column], SHOWN[column], column=column + 1)
             _add_cells(figure, small, forecast, column=column)
@@ -118,7 +118,7 @@ def _add_cells(
                         "symbol": [
                             symbol if rate else f"{symbol}-open" for rate in RATES
                         ],
-                        "size": [9 if rate < 0.5 else 13 for rate in RATES],
+                        "size": [9 if rate < 0.6 else 13 for rate in RATES],
                         "color": colour,
                         "line": {"width": 2, "color": colour},
                     },
@@ -142,7 +142,7 @@ def _explain_marks(figure: go.Figure) -> None:
             y=[None],
             mode="markers",
             marker={"symbol": "circle-open", "size": 9, "color": GREY},
-            name="open: no dropout, small: rate 0.2, large: 0.5",
+            name="open: no dropout, small: rate 0.35, large: 0.6",
         ),
         row=1,
         col=1,

@@ -136,13 +136,21 @@ def _descend(W: ndarray, b: ndarray, *, law: dict, max_iterations: int) -> Minim
 
 
 def quasi_newton(
-    objective: Objective, start: Float[ndarray, " number"], *, max_iterations: int
+    objective: Objective,
+    start: Float[ndarray, " number"],
+    *,
+    max_iterations: int,
+    least_fall: float = LEAST_FALL,
+    least_slope: float = LEAST_SLOPE,
 ) -> tuple[Float[ndarray, " number"], bool]:
     """The point that descent from a start ends in, and whether it had settled there.
 
     Limited-memory BFGS with backtracking. It ends when the objective has fallen by less
-    than 1e-9 of itself three times in a row, or no slope exceeds 1e-7. In plain NumPy
-    because the points are small: SciPy's driver hands vectors of ten numbers to a
+    than `least_fall` of itself three times in a row, when no slope exceeds
+    `least_slope`, or when no step lowers the objective. On a plateau the first comes
+    long before the second, and no step may be found where the objective is not as
+    smooth as its slope says: settled is no proof of a minimum, the slope is. In plain
+    NumPy because the points are small: SciPy's driver hands vectors of ten numbers to a
     threaded BLAS, which on busy cores costs more than all else.
 
     Source: Nocedal and Wright 2006, "Numerical Optimization", algorithms 7.4 and 3.1.
@@ -154,14 +162,14 @@ def quasi_newton(
         if step is None and memory:
             memory.clear()
             continue
-        if step is None or np.abs(slope).max() < LEAST_SLOPE:
+        if step is None or np.abs(slope).max() < least_slope:
             return at, True
         moved, new_value, new_slope = step
         turn = new_slope - slope
         if (moved @ turn) > 1e-12 * math.sqrt((moved @ moved) * (turn @ turn)):
             memory.append((moved, turn))
         fell = value - new_value
-        still = still + 1 if fell <= LEAST_FALL * abs(value) else 0
+        still = still + 1 if fell <= least_fall * abs(value) else 0
         at, value, slope = at + moved, new_value, new_slope
         if still == 3:
             return at, True

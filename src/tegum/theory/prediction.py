@@ -19,14 +19,24 @@ from numpy import ndarray
 from tegum.design import Row
 from tegum.measures import basis, interference, represented
 from tegum.theory.expected_loss import expected_loss
-from tegum.theory.minimum import Minimum, Start, gaussian_starts, quasi_newton
+from tegum.theory.minimum import (
+    Minimum,
+    Stage,
+    Start,
+    gaussian_starts,
+    quasi_newton,
+)
 
 STARTS = 4
-NODES = (12, 32)
-"""Nodes of the first descent and of the second: relative errors of the loss of 1e-4 and
-1e-5, far below what tells one minimum from another."""
-MAX_ITERATIONS = 300
-"""Of each of the two descents."""
+STAGES = (Stage(12, least_fall=1e-6), Stage(32, least_fall=1e-7), Stage(96, 1e-12))
+"""The descents, each from where the one before it ended. With fewer than 96 nodes the
+quadrature has minima of its own where the loss is flat."""
+MAX_ITERATIONS = (300, 300, 2000)
+"""Of each descent."""
+LEVEL = 2e-5
+"""A minimum has no slope above this share of its loss. Plateaus that only look like
+minima have slopes ten times as large: at 2e-4 dense features of equal importance would
+be said to be kept that the minimum drops."""
 MOST_WORK = 300_000
 PLAIN = {
     "decoder": "tied",
@@ -63,7 +73,7 @@ class Prediction:
     exceed as not, and has the least mean absolute error. `expected_loss` is the clean
     or masked loss that was minimised. `spread` is the standard deviation over starts,
     NaN for one start. `best` is the minimum of least loss. `settled` is the share of
-    starts that stopped because the loss no longer fell.
+    starts that ended where the loss is level: no slope above 2e-5 of it.
     """
 
     numbers: Mapping[str, float]
@@ -92,10 +102,10 @@ def predict_population(row: Row, *, starts: int = STARTS, seed: int = 0) -> Pred
 
     Minimises `theory.expected_loss` for the row's sizes, density, importances, output
     and dropout rate. Optimiser, steps and the row's own seed are not used. What decides
-    its error is that gradient descent need not end in the minima found here; the
-    quadrature's part is about 1e-5 of the loss (`docs/theory.md`). Time grows as n^2
-    2^m with dropout and n^2 without: with dropout twenty features on five units take
-    about ten seconds for each start, more where the loss is flat; eight on three one.
+    its error is that training need not end in the minima found here, on a plateau least
+    of all; the quadrature's part is about 1e-5 of the loss (`docs/theory.md`). Time
+    grows as n^2 2^m with dropout and n^2 without: with dropout eight features on three
+    units take a few seconds for each start, twenty on five a minute or more.
 
     Raises:
         ValueError: a variant of the model, noise without masks, an L1 penalty or weight
@@ -188,15 +198,20 @@ def _minimum(start: Start, row: Row) -> Minimum:
         at = expected_loss(flat[:size].reshape(shape), flat[size:], **law, nodes=nodes)
         return at.loss, np.concatenate([at.W.ravel(), at.b])
 
-    at, settled = np.concatenate([start[0].ravel(), start[1]]), False
-    for nodes in NODES:
-        at, settled = quasi_newton(
-            functools.partial(objective, nodes=nodes),
+    at, least_slope = np.concatenate([start[0].ravel(), start[1]]), 0.0
+    for stage, most in zip(STAGES, MAX_ITERATIONS, strict=True):
+        look = functools.partial(objective, nodes=stage.nodes)
+        at, _ = quasi_newton(
+            look,
             at,
-            max_iterations=MAX_ITERATIONS,
+            max_iterations=most,
+            least_fall=stage.least_fall,
+            least_slope=least_slope,
         )
-    W, b = at[:size].reshape(shape), at[size:]
-    return Minimum(expected_loss(W, b, **law).loss, W, b, settled)
+        least_slope = 0.5 * LEVEL * look(at)[0]
+    loss, slope = objective(at, STAGES[-1].nodes)
+    level = bool(np.abs(slope).max() <= LEVEL * loss)
+    return Minimum(loss, at[:size].reshape(shape), at[size:], level)
 
 
 def _numbers(minimum: Minimum, row: Row) -> dict[str, float]:
