@@ -194,6 +194,22 @@ def test_without_an_order_the_search_is_there_from_the_start(problem):
     assert looked == (found.expanded > 0).sum()
 
 
+def test_a_search_of_one_query_is_shown_in_its_order(problem):
+    found = a_star(problem, **PLENTY)
+    assert found.touched[0] == problem.starts[0]
+    np.testing.assert_array_equal(
+        np.bincount(found.touched, minlength=problem.n_states), found.expanded
+    )
+    figure = board(problem, found)
+    looked = [
+        sum(v is not None for row in frame.data[0].z for v in row)
+        for frame in figure.frames
+    ]
+    assert looked[0] == 0
+    assert looked == sorted(looked)
+    assert looked[-1] == (found.expanded > 0).sum()
+
+
 def test_titles_say_what_becomes_of_the_start(problem):
     two = boards(problem, {
         "argmax": a_star(problem, **PLENTY),

@@ -110,7 +110,7 @@ def _search(problem: Problem, *, budget: int, method: str, informed: bool) -> Ou
     to, price = tied(problem, order)
     column = np.full(problem.n_states, -1)
     times = np.zeros(problem.n_states, dtype=np.int64)
-    spent = 0
+    spent, touched = 0, None
     for start in problem.starts:
         common = (problem.terminal, int(start), nothing, False, int(budget - spent))
         if whole:
@@ -125,6 +125,7 @@ def _search(problem: Problem, *, budget: int, method: str, informed: bool) -> Ou
             _, expanded, came_by, end = _breadth_first(to, *common)
         spent += expanded.size
         np.add.at(times, expanded, 1)
+        touched = expanded if problem.starts.size == 1 else None
         if end >= 0:
             states, moves = way_found(came_by, problem.n_actions, int(start), end)
             column[states[:-1]] = moves
@@ -133,7 +134,7 @@ def _search(problem: Problem, *, budget: int, method: str, informed: bool) -> Ou
     policy = one_hot(untied(column, order), n_actions=problem.n_actions)
     return Outcome(
         policy, run(problem, policy), Ledger(expansions=spent),
-        exhausted=spent >= budget, expanded=times,
+        exhausted=spent >= budget, expanded=times, touched=touched,
     )  # fmt: skip
 
 

@@ -44,8 +44,9 @@ class Outcome:
     is no function of the state. `execution` is what becomes of the queries.
     `exhausted` says that the budget ended it.
 
-    For the board: how often each state was expanded, which states the oracle was asked
-    about in order, and how often the data hold each action of each state.
+    For the board: how often each state was expanded (`touched` says in which order
+    where one query was searched once), which states the oracle was asked about in
+    order, and how often the data hold each action of each state.
     `behaviour` is the policy that gathered the data, `episodes` how many there were and
     how many of them touched an unwanted state. `certified` says whether the last round
     of a certificate was clean, None where none was asked for.
@@ -57,6 +58,7 @@ class Outcome:
     _: KW_ONLY
     exhausted: bool = False
     expanded: Int[ndarray, " state"] | None = None
+    touched: Int[ndarray, " expansion"] | None = None
     asked: Int[ndarray, " item"] = field(
         default_factory=lambda: np.zeros(0, dtype=np.int64)
     )

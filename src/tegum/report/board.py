@@ -79,7 +79,7 @@ def boards(
                 "starts": problem.starts,
                 "policy": outcome.policy,
                 "expanded": outcome.expanded,
-                "touched": getattr(outcome, "touched", None),
+                "touched": outcome.touched,
                 "asked": outcome.asked,
                 "covered": outcome.covered,
             },

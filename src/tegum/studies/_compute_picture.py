@@ -65,7 +65,7 @@ def compute_buys(results: Results, verdicts: Sequence[Verdict]) -> go.Figure:
     figure = make_subplots(
         rows=1,
         cols=3,
-        horizontal_spacing=0.085,
+        horizontal_spacing=0.11,
         subplot_titles=[
             "Steps lost",
             "Distance of policies",

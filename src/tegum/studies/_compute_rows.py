@@ -52,7 +52,9 @@ def spent(row: Row) -> Artifact:
         arrays["best_split"] = np.array(best_split(steps, regrets))
     if row["keep"] == "board":
         arrays |= board(problem, outcome)
-        arrays |= {"probability": problem.probability, "terminal": problem.terminal}
+        arrays["probability"] = problem.probability
+        if outcome.touched is not None:
+            arrays["touched"] = outcome.touched
     return Artifact(arrays)
 
 

@@ -479,9 +479,9 @@ STUDY = Study(
         ),
         Figure(
             "board",
-            "One map pruned lazily on either side: what the search looked at, what the "
-            "oracle was asked in order, what the data cover, and the way; play, or "
-            "move the slider.",
+            "One map pruned lazily on either side: what all searches looked at, what "
+            "the data cover, what the oracle was asked, in order, and the way; play, "
+            "or move the slider.",
             pruned_boards,
             where={"keep": "board", "pruning": "lazy"},
         ),
