@@ -455,7 +455,8 @@ FIGURES = (
         "How large a share of a dimension each feature has to itself, against "
         "sparsity. The area of a disc is a share of all features, those of all seeds "
         "together; dropped ones lie at 0. Dotted lines are the fractions of the "
-        "polytopes; the curve is D* = m / |W|_F^2, which dropout lifts out at the top.",
+        "polytopes, at which features spread evenly may lie without shapes, too; the "
+        "curve is D* = m / |W|_F^2, which dropout lifts out at the top.",
         dimensionality,
         where={"importance_decay": 1.0, "steps": STEPS, "weight_checkpoints": 0},
     ),
