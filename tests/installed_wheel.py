@@ -81,7 +81,7 @@ def main() -> None:
         render(study, results, verdicts, store=store, path=page, design="demo")
         assert page.stat().st_size > 1_000_000
         command = Path(sys.executable).parent / "tegum"
-        arguments = ["run", "dropout-and-superposition", "--where", "seed=2100"]
+        arguments = ["run", "dropout-and-superposition", "--where", "seed=2200"]
         subprocess.run(
             [command, *arguments, "--where", "rate=0.5", "--store", folder + "/demo"],
             check=True,
