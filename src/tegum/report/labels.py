@@ -19,6 +19,16 @@ _NAMES = {
     "n_hidden": "hidden units m",
 }
 
+_NUMBERS = {
+    "agrees": "in the phase of the optimum",
+    "agrees_of_starts": "starts in the phase of the optimum",
+    "shared": "in superposition",
+    "shared_beyond_optimum": "in superposition beyond the optimum",
+    "optimal_shared": "optimum in superposition",
+    "excess_loss": "loss beyond the optimum",
+    "mean_share": "share of the mean in what units carry",
+}
+
 
 def factor_name(factor: str) -> str:
     """A factor in a few words: for selectors, tables and sentences."""
@@ -68,7 +78,7 @@ def level_labels(factor: str, values: Sequence[Value]) -> list[str]:
 
 def number_name(number: str) -> str:
     """A measured number in words."""
-    return number.replace("_", " ")
+    return _NUMBERS.get(number, number.replace("_", " "))
 
 
 def unit_text(unit: str) -> str:

@@ -22,7 +22,7 @@ PARTS = (
     ("packing", "packing", PALETTE[2], "x"),
 )
 INTERVAL = PALETTE[1]
-RATE = 0.5
+RATE, LAST_RATE = 0.5, 0.7
 
 
 def interference_taken_apart(
@@ -221,7 +221,7 @@ def _add_exception(figure: go.Figure, results: Results) -> None:
 
 def _add_controls(figure: go.Figure, results: Results) -> None:
     """Arms that tell a mean cancelled from superposition, and the closed form."""
-    rates = np.linspace(0.0, RATE, 51)
+    rates = np.linspace(0.0, LAST_RATE, 71)
     derived = [
         mean_cancellation(15, density=1.0, rate=rate).total_interference(5, n_idle=15)
         for rate in rates
@@ -232,7 +232,7 @@ def _add_controls(figure: go.Figure, results: Results) -> None:
             y=derived,
             mode="lines",
             line={"color": GREY, "width": 2, "dash": "dot"},
-            name="closed form: the mean cancelled, other features free",
+            name="closed form: units cancel their mean",
             hovertemplate="rate %{x:.2f}: %{y:.3f} derived<extra></extra>",
         ),
         row=1,
@@ -256,6 +256,7 @@ def _add_controls(figure: go.Figure, results: Results) -> None:
                 x=levels,
                 y=medians,
                 mode="markers",
+                cliponaxis=False,
                 marker={
                     "symbol": symbol,
                     "size": 10,
