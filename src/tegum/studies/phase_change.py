@@ -135,7 +135,11 @@ def planes(**arguments: Any) -> Design:
 
 # --- designs -------------------------------------------------------------------------
 
-LINEAR = {"output": "linear", "densities": DENSITIES[5:], "rates": [0.0, RATE]}
+LINEAR: dict[str, Any] = {
+    "output": "linear",
+    "densities": DENSITIES[5:],
+    "rates": [0.0, RATE],
+}
 """The control for the column of density 1: two features, read out without a ReLU."""
 LONGER = {"relative": IMPORTANCES[1:2], "densities": DENSITIES[2:5:2], "rates": [RATE]}
 """Two cells of each size that are trained four times as long."""
@@ -143,7 +147,7 @@ LONGER = {"relative": IMPORTANCES[1:2], "densities": DENSITIES[2:5:2], "rates": 
 
 def demo(first_seed: int = FIRST_SEED) -> Design:
     """The coarse planes without dropout and with it."""
-    seeds = {"seeds": 16, "first_seed": first_seed}
+    seeds: dict[str, Any] = {"seeds": 16, "first_seed": first_seed}
     return (
         planes(rates=[0.0, RATE], **seeds)
         | plane(2, **LINEAR, **seeds)
