@@ -14,6 +14,7 @@ from tegum.planning.problem import tabular, without
 from tegum.planning.subject import solve_row
 from tegum.store import Store
 from tegum.studies import _unwanted_arms as arms
+from tegum.studies import _unwanted_figures as further
 from tegum.studies import _unwanted_picture as drawn
 from tegum.studies import unwanted_outcomes as asked
 from tegum.studies._unwanted_measures import PLANNER
@@ -203,7 +204,7 @@ def test_the_headline_has_its_four_panels(design):
     assert {"argmax, 100,000 steps", "cloning, 10,000 steps", "solved"} <= names
 
 
-@pytest.mark.parametrize("draw", [drawn.controls, drawn.approximation])
+@pytest.mark.parametrize("draw", [further.controls, further.approximation])
 @pytest.mark.parametrize("design", ["demo", "default"])
 def test_further_pictures_are_drawn_from_every_design(draw, design):
     results = invented.results(STUDY, design=design)
@@ -216,8 +217,8 @@ def test_boards_show_ways_from_start_to_goal():
     results = execute(STUDY, store, where=where, workers=1)
     index = int(np.flatnonzero(results["leak"] == 0.0)[0])
     arrays = store.artifact(results["key"][index]).arrays
-    ways = drawn._ways(arrays)
-    assert len(ways) == drawn.WAYS_SHOWN
+    ways = further._ways(arrays)
+    assert len(ways) == further.WAYS_SHOWN
     assert all(arrays["goal"][way[-1]] for way in ways)
     assert not any(arrays["unwanted_state"][way].any() for way in ways)
 

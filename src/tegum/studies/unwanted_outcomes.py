@@ -81,15 +81,15 @@ from tegum.studies._unwanted_arms import (
     Q,
     cell,
 )
-from tegum.studies._unwanted_measures import CAPABLE, PLANNER
-from tegum.studies._unwanted_picture import (
+from tegum.studies._unwanted_figures import (
     LEAKS,
     approximation,
     boards,
     controls,
-    four_questions,
     leaks,
 )
+from tegum.studies._unwanted_measures import CAPABLE, PLANNER
+from tegum.studies._unwanted_picture import four_questions
 from tegum.study import Figure, Study
 
 FIRST_SEED = 1000
@@ -653,7 +653,8 @@ STUDY = Study(
             "a cell, the more often the data hold it, and white was never seen. Lines "
             "are the ways taken from three cells. Without the unwanted in its data an "
             "exact learner goes around; one that generalises may go through what it "
-            "never saw, and goes around if it is held to seen actions.",
+            "never saw, and goes around if it is held to seen actions. A way that ends "
+            "elsewhere than at the goal goes to and fro there for ever.",
             boards,
             where={"keep": "board"},
         ),
