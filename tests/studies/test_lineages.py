@@ -4,13 +4,11 @@ import numpy as np
 import pytest
 
 from studies import invented
-from tegum.arrays import Artifact
 from tegum.design import canonical
 from tegum.measures.interference import relative_interference, total_interference
 from tegum.store import Store
 from tegum.studies import lineages as asked
 from tegum.studies._lineages import (
-    HIDDEN_MEAN,
     LINEAGES,
     packed_deviation,
     spread_deviation,
@@ -110,54 +108,6 @@ def test_effects_are_compared_in_the_same_cells():
                 for term in part.estimand.terms
             ]
             assert cells[0] == cells[-1], claim.name
-
-
-def share(W, **factors):
-    """`hidden_mean_share` of some weights on dense inputs."""
-    row = {"feature_probability": 1.0} | factors
-    return HIDDEN_MEAN(Artifact({"W": np.array(W)}), row)["hidden_mean_share"]
-
-
-def test_the_share_of_the_mean_by_hand():
-    # One dense input: mean 1/2, second moment 1/3. At q = .1: mean .05, second .1/3.
-    assert share([[1.0]]) == pytest.approx(3 / 4)
-    assert share([[1.0]], feature_probability=0.1) == pytest.approx(0.0025 * 30)
-    # Scale and rotation leave it as it is.
-    W = np.random.default_rng(0).standard_normal((3, 5))
-    turned = np.linalg.qr(np.random.default_rng(1).standard_normal((3, 3)))[0] @ W
-    assert share(2.0 * turned) == pytest.approx(share(W))
-
-
-def test_weights_that_cancel_the_mean_have_no_share_of_it():
-    """The silent cases: a cancelled mean, and inputs without one."""
-    assert share([[1.0, -1.0]]) == 0.0
-    assert share([[1.0, 1.0]], feature_values="signed_uniform") == 0.0
-
-
-def test_the_share_of_the_mean_is_undefined_without_weights():
-    assert math.isnan(share([[0.0, 0.0]]))
-    assert math.isnan(share([[math.nan, 1.0]]))
-
-
-def test_the_share_of_the_mean_agrees_with_a_simulation():
-    rng = np.random.default_rng(2)
-    W = rng.standard_normal((2, 4))
-    x = rng.random((400_000, 4)) * (rng.random((400_000, 4)) < 0.6)
-    h = x @ W.T
-    expected = (h.mean(axis=0) ** 2).sum() / (h**2).mean(axis=0).sum()
-    assert share(W, feature_probability=0.6) == pytest.approx(expected, abs=3e-3)
-
-
-@pytest.mark.parametrize(
-    ("factors", "words"),
-    [
-        ({"activity": "correlated"}, "activity"),
-        ({"hidden_activation": "relu"}, "linear"),
-    ],
-)
-def test_the_share_of_the_mean_refuses_other_laws(factors, words):
-    with pytest.raises(ValueError, match=words):
-        share([[1.0]], **factors)
 
 
 def test_halving_all_squared_norms_is_no_effect():

@@ -13,15 +13,6 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-import numpy as np
-
-from tegum.arrays import Artifact
-from tegum.design import Row
-from tegum.measures.facts import Measure
-from tegum.measures.frame import ratio
-from tegum.measures.input_law import input_cumulants
-from tegum.measures.variants import require_linear_hidden
-
 N_FEATURES, N_HIDDEN = 20, 5
 
 
@@ -151,46 +142,3 @@ LINEAGES: Mapping[str, Lineage] = MappingProxyType(
         ),
     }
 )
-
-
-def hidden_mean(artifact: Artifact, row: Row) -> dict[str, float]:
-    """What share of the hidden units' second moment is their mean, before any mask.
-
-    `sum_k (E h_k)^2 / sum_k E h_k^2` with `h = W x` and independent inputs of mean mu_i
-    and variance v_i: `|W mu|^2 / (|W mu|^2 + sum_i v_i |W_i|^2)`. Dimensionless, in [0,
-    1): 0 where the units have no mean (inputs of mean 0, or weights that cancel it).
-    Dropout's penalty is proportional to the whole second moment, so it can be lowered
-    by cancelling the mean. NaN where W = 0.
-
-    Raises:
-        ValueError: inputs that are not independent, or a hidden layer that is not
-            linear.
-
-    Source: this project.
-    """
-    require_linear_hidden(row, measure="hidden_mean")
-    if row.get("activity", "independent") != "independent":
-        raise ValueError(
-            f"`activity` is {row['activity']!r}; it must be 'independent' here, as the "
-            "formula adds up the variances of inputs"
-        )
-    W = np.asarray(artifact.arrays["W"], dtype=np.float64)
-    inputs = input_cumulants(
-        row["feature_probability"],
-        n_features=W.shape[1],
-        feature_values=row.get("feature_values", "uniform"),
-    )
-    of_mean = ((W @ inputs.mean) ** 2).sum()
-    whole = of_mean + (W**2 @ inputs.variance).sum()
-    return {"hidden_mean_share": float(ratio(of_mean, whole))}
-
-
-HIDDEN_MEAN = Measure(
-    name="hidden_mean",
-    version=1,
-    function=hidden_mean,
-    numbers=("hidden_mean_share",),
-    ranges={"hidden_mean_share": (0.0, 1.0)},
-    resolutions={"hidden_mean_share": 1e-6},
-)
-"""Whether interference is there to cancel the mean of the units."""

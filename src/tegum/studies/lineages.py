@@ -63,8 +63,9 @@ from tegum.design import Design, Row, grid
 from tegum.measures import BASIS
 from tegum.measures.geometry import GEOMETRY
 from tegum.studies._answers import assembled
-from tegum.studies._lineages import HIDDEN_MEAN, LINEAGES, packed_deviation
+from tegum.studies._lineages import LINEAGES, packed_deviation
 from tegum.studies._lineages_picture import PACKED_START, settings_side_by_side
+from tegum.studies._mean_share import MEAN_SHARE
 from tegum.study import Convergence, Study
 from tegum.toys.subject import ToyModels
 from tegum.toys.training import TRAINING
@@ -289,7 +290,7 @@ def kept_when_dense(settings: Mapping[str, Any], decay: float) -> Estimand:
 
 def mean_of_units(settings: Mapping[str, Any], decay: float) -> Estimand:
     """What a little dropout adds to the share of the mean, where features are dense."""
-    return change("hidden_mean_share", settings, decay, q=1.0, rate=LITTLE)
+    return change("mean_share", settings, decay, q=1.0, rate=LITTLE)
 
 
 BOTH = (1.0, DECAY)
@@ -614,7 +615,7 @@ STUDY = Study(
     "does, as far as it was read, stands in one table of the study's source.",
     subject=SUBJECT,
     designs={"demo": DEMO, "default": DEFAULT, "full": FULL},
-    measures=[GEOMETRY, BASIS, TRAINING, HIDDEN_MEAN],
+    measures=[GEOMETRY, BASIS, TRAINING, MEAN_SHARE],
     claims=CLAIMS,
     alpha=0.05,
     convergence=Convergence("loss_fall_last_tenth", limit=0.01),

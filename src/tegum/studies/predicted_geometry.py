@@ -410,6 +410,8 @@ SAID = {
         "supported": " Dropout turns features the way that is predicted.",
         "refuted": " Not everywhere does dropout turn features the way that is "
         "predicted.",
+        "undecided": " Of {parts} cells dropout turns features the way that is "
+        "predicted in {supported}, the rest being undecided.",
     },
     "count-when-dense-and-equal": {
         "off by more than one": " The count fails where features are dense and equally "
@@ -422,18 +424,19 @@ SAID = {
         "important is undecided",
     },
     "longer-without-dropout": {
-        "falls": "; without dropout longer training comes closer to it",
-        "stays": "; without dropout longer training changes little",
-        "grows": "; without dropout longer training leads away from it",
-        "refuted": "; without dropout longer training does not come closer to it",
-        "undecided": "; what longer training does there without dropout is undecided",
+        "falls": "; longer training comes closer to what is predicted without dropout",
+        "stays": "; longer training changes little without dropout",
+        "grows": "; longer training leads away from what is predicted without dropout",
+        "refuted": "; longer training comes no closer without dropout",
+        "undecided": "; whether longer training comes closer without dropout is "
+        "undecided",
     },
     "longer-with-dropout": {
-        "falls": ", with dropout longer training comes closer.",
-        "stays": ", with dropout longer training changes little.",
-        "grows": ", with dropout longer training leads away.",
-        "refuted": ", with dropout longer training does not come closer.",
-        "undecided": ", with dropout what it does is undecided.",
+        "falls": "; with dropout it comes closer.",
+        "stays": "; with dropout it changes little.",
+        "grows": "; with dropout it leads away.",
+        "refuted": "; with dropout it comes no closer.",
+        "undecided": "; whether it comes closer with dropout is undecided.",
     },
 }
 """What each verdict adds to the answer, by the region that holds or by its word."""
