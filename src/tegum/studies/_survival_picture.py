@@ -76,7 +76,7 @@ def carriers_and_errors(results: Results, verdicts: Sequence[Verdict]) -> go.Fig
             "Carriers: decaying",
             "Loss against carriers",
             "Escape",
-            "Errors of predictions",
+            "Errors, in probability",
             "Telling kept from lost",
         ],
     )
@@ -101,13 +101,13 @@ def _name_axes(figure: go.Figure) -> None:
         figure.update_yaxes(range=[0.6, N_HIDDEN + 0.3], row=1, col=column)
     axes: tuple[tuple[tuple[int, int], str, dict[str, Any]], ...] = (
         ((1, 1), "participation ratio", {}),
-        ((1, 9), "correlation", {"range": [-0.8, 0.5]}),
+        ((1, 9), "correlation", {"range": [-0.95, 0.5]}),
         (
             (2, 1),
             "times as in random bases",
             {"type": "log", "tickvals": [0.1, 0.2, 0.5, 1, 2, 5, 10]},
         ),
-        ((2, 4), "error, in probability", {"rangemode": "tozero"}),
+        ((2, 4), "", {"rangemode": "tozero"}),
         ((2, 9), "area under the curve", {"range": [0.0, 1.04]}),
     )
     for (row, column), title, settings in axes:
@@ -121,7 +121,7 @@ def _name_axes(figure: go.Figure) -> None:
             row=row,  # pyright: ignore[reportArgumentType]
             col=column,  # pyright: ignore[reportArgumentType]
         )
-    for word, y in (("few are cheaper", 0.44), ("many are cheaper", -0.74)):
+    for word, y in (("few are cheaper", 0.44), ("many are cheaper", -0.89)):
         figure.add_annotation(
             text=word, x=-0.4, y=y, showarrow=False, xanchor="left",
             font={"color": GREY, "size": 12}, row=1, col=9,
