@@ -26,6 +26,13 @@ _NUMBERS = {
     "shared_beyond_optimum": "in superposition beyond the optimum",
     "optimal_shared": "optimum in superposition",
     "excess_loss": "loss beyond the optimum",
+    "features_represented_error": "error of the features kept",
+    "features_represented_advantage": "features kept, closer than the constant by",
+    "mean_norm_squared_error": "error of the mean squared norm",
+    "mean_norm_squared_advantage": "mean squared norm, closer than the constant by",
+    "unit_alignment_gap_error": "error of the alignment",
+    "unit_alignment_gap_advantage": "alignment, closer than the constant by",
+    "loss_over_deepest": "expected loss over the theory's deepest minimum, as a share",
     "mean_share": "share of the mean in what units carry",
 }
 
