@@ -8,7 +8,7 @@ a test holds and no claim asks about. The study asks where that ends, on maps in
 the unwanted cells lie where optimal ways pass (coupling 0.5):
 
 - *Dose against output rule.* To data of a random walk that never enters the unwanted
-  (leak 0) so many episodes are added that do. An argmax learner, a pessimistic one
+  (leak 0) so many episodes are added that do: support that leaks, by count. An argmax learner, a pessimistic one
   (each reward lowered by 3 / sqrt(n)) and cloning with next to no prior (0.001 of an
   observation) and with a uniform one are shown the same data. Does the number of
   unwanted episodes count, or their share?
@@ -25,8 +25,9 @@ way to the goal. A learner that solves less than 95 % of the queries is incompet
 claims of those that could be ask for it as a part. Unsolved queries are censored: a
 rate is read on those that learner and planner both solve and with unsolved ones counted
 against the claim (as touched where it says that a rate is low, as clean where it says
-that a rate is high), and a claim must hold in both readings. Where all arms solve 99 %
-on every map of the pilot, one reading is asked for and the statement says which.
+that a rate is high), and a claim must hold in both readings. Where a claim asks for one
+reading its statement says which: its arms solved nearly all queries of the pilot, or,
+under shuffled labels, what is not solved says nothing.
 
 Convergence: cloning and the argmax learner are exact (counts, and the optimum of the
 observed problem), so they need no limit. Q-learning is checked against four times the
