@@ -16,7 +16,6 @@ import pytest
 from tegum.arrays import Artifact, stream
 from tegum.measures import MEASURES
 from tegum.studies import names, study_named
-from tegum.studies._lineages import HIDDEN_MEAN
 from tegum.studies._mean_share import MEAN_SHARE
 from tegum.studies._predictions import prediction_error
 from tegum.studies._survival_measures import KEPT, SURVIVAL
@@ -67,7 +66,7 @@ def made(row, *, starts=3):
 
 
 OF_TOYS = (TRAINING, ROTATION_GAP, VECTOR_KURTOSIS)
-OF_STUDIES = (SURVIVAL, KEPT, PREDICTION, MEAN_SHARE, HIDDEN_MEAN)
+OF_STUDIES = (SURVIVAL, KEPT, PREDICTION, MEAN_SHARE)
 CASES = {
     measure.name: (measure, TOY) for measure in (*MEASURES, *OF_TOYS, *OF_STUDIES)
 } | {PHASE.name: (PHASE, SMALL)}
