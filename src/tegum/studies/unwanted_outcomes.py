@@ -8,10 +8,10 @@ a test holds and no claim asks about. The study asks where that ends, on maps in
 the unwanted cells lie where optimal ways pass (coupling 0.5):
 
 - *Dose against output rule.* To data of a random walk that never enters the unwanted
-  (leak 0) so many episodes are added that do: support that leaks, by count. An argmax learner, a pessimistic one
-  (each reward lowered by 3 / sqrt(n)) and cloning with next to no prior (0.001 of an
-  observation) and with a uniform one are shown the same data. Does the number of
-  unwanted episodes count, or their share?
+  (leak 0) so many episodes are added that do: support that leaks, by count. An argmax
+  learner, a pessimistic one (each reward lowered by 3 / sqrt(n)) and cloning with next
+  to no prior (0.001 of an observation) and with a uniform one are shown the same data.
+  Does the number of unwanted episodes count, or their share?
 - *Function approximation.* Fitted Q on random features has its argmax over all actions
   or over seen ones. Its maps have no walls: with them no width or ridge of the pilot
   solved 95 % of the queries. Nor did any where coupling is reversed, and the page shows
