@@ -43,6 +43,7 @@ def made(row, *, starts=3):
     draws = stream(0, "measure fingerprints")
     m, n = row["n_hidden"], row["n_features"]
     W = 0.7 * draws.standard_normal((starts, m, n))
+    W[0, :, ::4] *= 0.01  # lost to dropout
     b = -0.1 * draws.random((starts, n))
     steps = np.linspace(0, row["steps"], 11).round().astype(int)
     loss = 0.02 + 0.1 * 0.5 ** np.arange(11.0)
