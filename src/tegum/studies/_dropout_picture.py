@@ -42,9 +42,9 @@ def interference_taken_apart(
         column_widths=[0.46, 0.22, 0.32],
         horizontal_spacing=0.085,
         subplot_titles=(
-            f"Total interference, dropout {RATE:g}",
+            f"Interference, p = {RATE:g}",
             "Loosely packed",
-            "The exception (S = 0, decaying)",
+            "The exception",
         ),
     )
     every = results.where(n_features=20, optimiser="adamw", steps=10_000)
@@ -57,11 +57,12 @@ def interference_taken_apart(
     _add_exception(figure, small)
     _add_controls(figure, every)
     figure.update_layout(barmode="relative", bargap=0.35)
-    figure.update_xaxes(title_text="change, % of that without dropout", col=1)
-    figure.update_xaxes(title_text="avoidable, % of what there is", col=2)
+    figure.update_xaxes(title_text="change, %", col=1)
+    figure.update_xaxes(title_text="avoidable, %", col=2)
     figure.update_xaxes(title_text="dropout rate", col=3)
     figure.update_yaxes(title_text="total interference", rangemode="tozero", col=3)
     style(figure, height=520)
+    figure.update_annotations(font={"size": 13})
     figure.update_xaxes(zeroline=True, zerolinecolor=GREY, col=1)
     figure.update_xaxes(range=[-1, None], col=2)
     figure.update_yaxes(showticklabels=False, ticks="", col=2)
@@ -211,7 +212,7 @@ def _add_exception(figure: go.Figure, results: Results) -> None:
             y=[float(np.nanmedian(v)) for v in values],
             mode="lines+markers",
             line={"color": colour, "width": 2},
-            name="the exception: median, 10 to 90 % of seeds",
+            name="S = 0, decaying: median, 10 to 90 % of seeds",
             hovertemplate="rate %{x}: %{y:.4f}<extra></extra>",
         ),
         row=1,
