@@ -180,7 +180,9 @@ def features_represented(
     `mean_norm_squared`. Weights at random read most features out, too, and so does a
     model that has learned nothing and whose weights decayed to 1e-40: whether there is
     a model at all is for the norm to say. Inputs that vary together have a
-    `covariance`, as in `explained_variance`.
+    `covariance`, as in `explained_variance`; among them a feature of next to no weight
+    that points where its fellows do is read out through these and counted, and only at
+    `W_i = 0` not, where it points nowhere.
 
     Raises:
         ValueError: `of_even_share` outside (0, 1), or as `explained_variance`.

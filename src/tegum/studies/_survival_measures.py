@@ -190,7 +190,7 @@ def carriers_loss_correlation(
     QW with feature i's dropout loss, `mean over inputs of sum over masks of P(mask)
     (x_i - y_i)^2`; its mean over features by `|W_i|^2`. Dimensionless, in `[-1, 1]`:
     above 0 few units are cheaper, below 0 many are, and at 0 their number says
-    nothing. Directions at random have about -0.3. Few inputs pull it towards 0. NaN
+    nothing. Directions at random have -0.1 to -0.6. Few inputs pull it towards 0. NaN
     where W = 0, for a single unit, and where no loss differs, as it does not at rate 0.
 
     Raises:
