@@ -6,7 +6,7 @@ import pandas as pd
 import polars as pl
 import pytest
 
-from tegum.design import Design, grid
+from tegum.design import Design, Factor, complete, grid
 from tegum.toys.subject import ToyModels
 
 SMALL = {"n_features": 5, "n_hidden": 2, "feature_probability": 0.1}
@@ -174,3 +174,27 @@ def test_two_rows_that_differ_only_in_a_stated_default_are_equal():
     design = Design.from_rows([{**SMALL, "seed": 0}, {**SMALL, "seed": 0, "rate": 0.0}])
     with pytest.raises(ValueError, match="equal"):
         Design(tuple(ToyModels().complete(design)))
+
+
+def test_a_row_takes_nothing_from_the_row_before_it():
+    """The same number of columns, another one left out: its default stands."""
+    factors = (
+        Factor("a", "one", lambda value: value),
+        Factor("b", "another", lambda value: value, 7),
+        Factor("c", "a third", lambda value: value, 8),
+    )
+    rows = [{"a": 1, "b": 2}, {"a": 1, "c": 3}, {"c": 3, "a": 1}, {"a": True, "c": 3}]
+    found = complete(rows, factors)
+    assert [tuple(row.items()) for row in found] == [
+        (("a", 1), ("b", 2), ("c", 8)),
+        (("a", 1), ("b", 7), ("c", 3)),
+        (("a", 1), ("b", 7), ("c", 3)),
+        (("a", True), ("b", 7), ("c", 3)),
+    ]
+    assert found[3]["a"] is True
+
+
+def test_rows_are_found_whatever_the_order_of_their_columns():
+    design = Design.from_rows([{"a": 1, "b": 2}, {"a": 2}])
+    assert {"b": 2, "a": 1} in design
+    assert design.lacks([{"b": 2, "a": 1}, {"a": 2}, {"a": 1}, {"b": 2}]) == 2

@@ -135,7 +135,8 @@ class Design:
     @cached_property
     def factors(self) -> tuple[str, ...]:
         """Every column that some row states, in order of first appearance."""
-        return tuple(dict.fromkeys(name for row in self.rows for name in row))
+        stated = dict.fromkeys(map(tuple, self.rows))
+        return tuple(dict.fromkeys(name for names in stated for name in names))
 
     def levels(self, factor: str) -> tuple[Value, ...]:
         """The distinct values of a factor, in order of first appearance.
