@@ -20,8 +20,8 @@ dropout adds to what directions or bases at random give:
 - *What is cheaper?* Rotating the units leaves the model without dropout as it is. Over
   rotations, `carriers_loss_correlation` says whether a feature on fewer units loses
   less to dropout (above 0) or more (below 0). Random directions have -0.1 to -0.6: by
-  itself more units are cheaper. `learned_loss_correlation` is what remains after that of
-  random directions with the model's own norms and biases is taken off.
+  itself more units are cheaper. `learned_loss_correlation` is what remains after that
+  of random directions with the model's own norms and biases is taken off.
 - *Which features are kept?* A row trains two models from one start on the same inputs,
   with dropout and without (`PairsOfToyModels`). Of the features that the second
   represents, which does the first? Where importance decays, `importance_auc` asks
