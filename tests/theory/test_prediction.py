@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from tegum.measures.basis import unit_alignment_gap
-from tegum.measures.represented import features_represented
 from tegum.measures.sphere import random_participation_ratio
 from tegum.theory.minimum import gaussian_starts, local_minima, quasi_newton
 from tegum.theory.prediction import (
@@ -105,15 +104,17 @@ def test_without_dropout_no_basis_is_predicted():
 
 @pytest.mark.slow
 def test_a_plateau_is_not_taken_for_a_minimum():
-    # Dense features of equal importance: after 300 coarse steps seven of eight seem
-    # kept, at a loss 6e-4 above the minimum, whose slopes are a hundred times smaller.
+    # Dense features of equal importance: a descent with 32 nodes that ends when the
+    # loss falls by 1e-9 a step keeps five to eight of eight; the minimum keeps as many
+    # as there are units, close to the axes, at a loss only 1e-3 lower.
     row = a_row(rate=0.2, feature_probability=1.0, **EIGHT_IN_THREE)
     start = gaussian_starts(8, 3, count=1, seed=0)
-    coarse = local_minima(start, feature_probability=1.0, rate=0.2, max_iterations=30)
+    coarse = local_minima(start, feature_probability=1.0, rate=0.2, max_iterations=10)
     found = predict_population(row, starts=1)
-    assert found.best.loss < (1 - 3e-4) * coarse[0].loss
-    assert features_represented(coarse[0].W) > found.numbers["features_represented"]
-    assert found.settled == 1.0
+    assert 0.999 * coarse[0].loss < found.best.loss < coarse[0].loss
+    assert found.numbers["features_represented"] == 3
+    assert found.numbers["unit_alignment_gap"] > 0.15
+    assert unit_alignment_gap(coarse[0].W) < 0.1
 
 
 def test_a_descent_that_ends_early_stands_on_a_slope():
