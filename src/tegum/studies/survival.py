@@ -396,7 +396,8 @@ CLAIMS = [
     ),
 ]
 
-EQUALS, DECAYED = "equally important features at S = 0.7", "where importance decays"
+EQUALS = "equally important features at S = 0.7"
+DECAYED = "of decaying importance at S = 0.7 and 0.9"
 SAID = {
     "escape-equal-07": {
         "more often": f"With dropout, {EQUALS} escape it more than twice as often as "
