@@ -94,6 +94,23 @@ def test_following_the_best_actions_brings_the_value(name):
     agrees(found.returned, np.where(np.isinf(expected), problem.worst_return, expected))
 
 
+def test_what_is_not_allowed_never_wins_by_costing_nothing():
+    # A line 0 - 1 - 2 (goal). Action 1 goes on; action 0 is not allowed and its entry
+    # in the table of rewards is 0, so that standing still would look free.
+    line = tabular(
+        [[0, 1], [1, 2], [2, 2]],
+        reward=[[0.0, -1.0], [0.0, -1.0], [0.0, 0.0]],
+        terminal=[False, False, True],
+        allowed=[[False, True], [False, True], [False, False]],
+        starts=[0, 1],
+    )
+    solution = solve(line)
+    assert solution.action[:2].tolist() == [1, 1]
+    followed = run(line, one_hot(solution.action, n_actions=2))
+    assert followed.solved.tolist() == [1.0, 1.0]
+    assert followed.returned.tolist() == [-2.0, -1.0]
+
+
 def test_frozen_lake_has_the_value_of_the_textbook():
     """0.8235 with slips and no discount: the share that the best policy brings home."""
     lake = from_gymnasium(gymnasium.make("FrozenLake-v1"), discount=1.0 - 1e-9)

@@ -58,8 +58,8 @@ def solve(problem: Problem) -> Solution:
 
 
 def prices(problem: Problem) -> Float[ndarray, "state action"]:
-    """What an action costs: minus its expected reward."""
-    return -problem.expected_reward
+    """What an action costs: minus its expected reward; inf where it is not allowed."""
+    return np.where(problem.allowed, -problem.expected_reward, np.inf)
 
 
 def require_prices(problem: Problem) -> None:
