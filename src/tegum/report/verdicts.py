@@ -107,7 +107,7 @@ def verdict_table(verdicts: Sequence[Verdict]) -> Html:
     ]
     level = 1 - min(1 - part.level for v in verdicts for part in v.parts)
     caption = (
-        "Verdicts. Each interval stands at "
+        "Each interval stands at "
         f"{100 * level:.5g} %, so that all of them hold together."
     )
     return joined(table(_HEAD, rows, caption=caption, class_="verdicts"), _legend())
@@ -245,8 +245,8 @@ def _quantity(part: PartVerdict) -> str:
     if _effect(first) == _effect(second):
         told = _effect(first)
         return f"{told}: {_differing(first, second)} {sign} {_differing(second, first)}"
-    where = conditions_text(second.where)
-    taken = f"{_effect(second)} ({where})" if where else _effect(second)
+    own = {k: v for k, v in second.where.items() if first.where.get(k) != v}
+    taken = f"{_effect(second)} ({conditions_text(own)})" if own else _effect(second)
     return f"{_effect(first)}, {sign} {taken}"
 
 
