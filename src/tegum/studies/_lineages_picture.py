@@ -73,7 +73,7 @@ def settings_side_by_side(results: Results, verdicts: Sequence[Verdict]) -> go.F
     Each line is a setting; open marks are without dropout, filled ones at rate 0.5,
     medians over seeds with bars from the tenth to the ninetieth of a hundred, at
     S = 0.9. Below `notebook, but ...` one choice at a time is changed. Where nothing
-    was learned only interference is drawn.
+    was learned nothing is drawn.
     """
     figure = make_subplots(
         rows=2,
@@ -128,7 +128,7 @@ def _add_marks(
             continue
         models = _those(found, {"importance_decay": decay, "rate": rate})
         learned = percentiles(models["mean_norm_squared"].astype(np.float64))[1]
-        if not len(models) or (panel and learned < LEARNED):
+        if not len(models) or learned < LEARNED:
             continue
         low, middle, high = percentiles(models[number].astype(np.float64))
         points.append((name, len(shown) - position + offset, low, middle, high))
