@@ -19,7 +19,7 @@ import plotly.graph_objects as go
 from numpy import ndarray
 from plotly.subplots import make_subplots
 
-from tegum.report.figures import GREY, PALETTE, style, translucent
+from tegum.report.figures import GREY, PALETTE, loosely, style, translucent
 from tegum.report.ways import Played, Way, played, way_of
 
 if TYPE_CHECKING:
@@ -336,7 +336,7 @@ def _finished(
     figure.update_annotations(font={"size": 13})
     figure.update_xaxes(visible=False, range=[-0.5, wide - 0.5], constrain="domain")
     figure.update_yaxes(visible=False, range=[tall - 0.5, -0.5], constrain="domain")
-    for axis in figure.select_yaxes():
+    for axis in loosely(figure).select_yaxes():
         axis.scaleanchor = axis.anchor
     now = {"frame": {"duration": 0, "redraw": True}, "transition": {"duration": 0},
            "mode": "immediate"}  # fmt: skip
