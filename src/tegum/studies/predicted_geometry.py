@@ -460,7 +460,7 @@ STUDY = Study(
     "spread, be said before it is trained?",
     background="The expected loss over all inputs and all masks is minimised without "
     "drawing one. What its minima are like is frozen as the parameters of a measure "
-    "before anything is trained, for a size and for rates that no pilot had, and every "
+    "before anything is trained, for cells that no pilot had, and every "
     "model is scored against it and against a constant from a pilot at other sizes. "
     "The rule of the prediction, and what else was fixed on the pilot's seeds, stands "
     "in the study's source.",
