@@ -3,8 +3,9 @@
 Each line was worked out by `tegum.theory.prediction` from the law of the inputs, the
 importances and the masks alone, before any model of its cell had been trained. The
 rule, the median over the minima that four starts lead to, was fixed on a pilot of other
-cells, and on what training gave there. The lines stand here as numbers because a study must say the same on every machine, and because a cell with
-dropout takes a minute. `worked_out` gives a line again.
+cells, and on what training gave there. The lines stand here as numbers because a study
+must say the same on every machine, and because a cell with dropout takes a minute.
+`worked_out` gives a line again.
 """
 
 from __future__ import annotations
