@@ -41,6 +41,8 @@ if TYPE_CHECKING:
     from tegum.measures import Measure as Measure
     from tegum.report import render as render
     from tegum.report import save_figure as save_figure
+    from tegum.report.board import board as board
+    from tegum.report.board import boards as boards
     from tegum.results import Results as Results
     from tegum.store import Store as Store
     from tegum.study import Convergence as Convergence
@@ -74,6 +76,8 @@ _HOME = {
     "Verdicts": "claims",
     "above": "claims",
     "below": "claims",
+    "board": "report.board",
+    "boards": "report.board",
     "difference": "claims",
     "between": "claims",
     "execute": "execution",
