@@ -6,9 +6,10 @@ Nothing here loads a compiler: a design can be read and listed without one.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
+from tegum.allowed import number, one_of, whole
 from tegum.design import Factor, Row
 
 WORLDS = ("map", "tree", "history")
@@ -35,59 +36,6 @@ ORACLES = ("true", "shuffled")
 UNLIMITED = 10**12
 
 
-def _number(
-    name: str, low: float, high: float, *, remedy: str, open_low: bool = False,
-    open_high: bool = False,
-) -> Callable[[Any], float]:  # fmt: skip
-    left, right = "(" if open_low else "[", ")" if open_high else "]"
-
-    def check(value: Any) -> float:
-        inside = (
-            isinstance(value, int | float)
-            and not isinstance(value, bool)
-            and (low < value if open_low else low <= value)
-            and (value < high if open_high else value <= high)
-        )
-        if not inside:
-            raise ValueError(
-                f"`{name}` is {value!r}; it must be a number in "
-                f"{left}{low:g}, {high:g}{right}; {remedy}"
-            )
-        return float(value)
-
-    return check
-
-
-def _whole(name: str, low: int, high: int, *, remedy: str) -> Callable[[Any], int]:
-    def check(value: Any) -> int:
-        whole = (
-            isinstance(value, int | float)
-            and not isinstance(value, bool)
-            and math.isfinite(value)
-            and float(value).is_integer()
-            and low <= value <= high
-        )
-        if not whole:
-            raise ValueError(
-                f"`{name}` is {value!r}; it must be a whole number from {low} to "
-                f"{high:g}; {remedy}"
-            )
-        return int(value)
-
-    return check
-
-
-def _one_of(name: str, choices: Sequence[str]) -> Callable[[Any], str]:
-    def check(value: Any) -> str:
-        if value not in choices:
-            raise ValueError(
-                f"`{name}` is {value!r}; it must be one of {', '.join(choices)}"
-            )
-        return value
-
-    return check
-
-
 def _truth(name: str) -> Callable[[Any], bool]:
     def check(value: Any) -> bool:
         if value not in (True, False):
@@ -100,51 +48,51 @@ def _truth(name: str) -> Callable[[Any], bool]:
 def _queries(value: Any) -> int | None:
     if value is None:
         return None
-    return _whole("queries", 1, 10**7, remedy="None takes every possible start")(value)
+    return whole("queries", 1, 10**7, remedy="None takes every possible start")(value)
 
 
 def _dose(value: Any) -> int | None:
     if value is None:
         return None
-    return _whole("dose", 0, 10**7, remedy="None doses nothing")(value)
+    return whole("dose", 0, 10**7, remedy="None doses nothing")(value)
 
 
 def _probability(name: str, remedy: str) -> Callable[[Any], float]:
-    return _number(name, 0, 1, remedy=remedy)
+    return number(name, 0, 1, remedy=remedy)
 
 
 WORLD_FACTORS: tuple[Factor, ...] = (
     Factor(
-        "world", "which generator draws the problem", _one_of("world", WORLDS), "map"
+        "world", "which generator draws the problem", one_of("world", WORLDS), "map"
     ),
     Factor(
         "size", "cells along each side of a map",
-        _whole("size", 2, 2000, remedy="16 is quick"), 16,
+        whole("size", 2, 2000, remedy="16 is quick"), 16,
     ),
     Factor(
         "wall_share", "probability that a cell is a wall",
-        _number("wall_share", 0, 0.6, remedy="beyond, hardly a map hangs together"),
+        number("wall_share", 0, 0.6, remedy="beyond, hardly a map hangs together"),
         0.15,
     ),
     Factor(
         "unwanted_share", "share of cells or leaves that are unwanted",
-        _number("unwanted_share", 0, 1, open_high=True, remedy="use 0 for none"), 0.2,
+        number("unwanted_share", 0, 1, open_high=True, remedy="use 0 for none"), 0.2,
     ),
     Factor(
         "coupling", "kappa: how far unwanted states lie where optimal ways go",
-        _number("coupling", -1, 1, remedy="0 is independent"), 0.0,
+        number("coupling", -1, 1, remedy="0 is independent"), 0.0,
     ),
     Factor(
         "patch", "Gaussian radius, in cells, by which unwanted cells lie together",
-        _number("patch", 0, 100, remedy="0 scatters them"), 0.0,
+        number("patch", 0, 100, remedy="0 scatters them"), 0.0,
     ),
     Factor(
         "first_share", "share of FIRST cells of a history map",
-        _number("first_share", 0, 1, open_high=True, remedy="0.1 is usual"), 0.1,
+        number("first_share", 0, 1, open_high=True, remedy="0.1 is usual"), 0.1,
     ),
     Factor(
         "slip", "probability that a move goes to the side",
-        _number("slip", 0, 1, open_high=True, remedy="0 makes moves certain"), 0.0,
+        number("slip", 0, 1, open_high=True, remedy="0 makes moves certain"), 0.0,
     ),
     Factor(
         "queries", "how many starts are asked about; None for all",
@@ -152,54 +100,54 @@ WORLD_FACTORS: tuple[Factor, ...] = (
     ),
     Factor(
         "branching", "choices at each node of a tree",
-        _whole("branching", 2, 1000, remedy="2 is a binary tree"), 2,
+        whole("branching", 2, 1000, remedy="2 is a binary tree"), 2,
     ),
     Factor(
         "depth", "choices from a tree's root to a leaf",
-        _whole("depth", 1, 24, remedy="branching ** depth leaves are drawn"), 8,
+        whole("depth", 1, 24, remedy="branching ** depth leaves are drawn"), 8,
     ),
     Factor(
         "discount", "what a reward one step later counts",
-        _number("discount", 0, 1, open_low=True, remedy="1 values all steps alike"),
+        number("discount", 0, 1, open_low=True, remedy="1 values all steps alike"),
         1.0,
     ),
 )  # fmt: skip
 
 METHOD_FACTORS: tuple[Factor, ...] = (
-    Factor("method", "the optimiser", _one_of("method", METHODS)),
+    Factor("method", "the optimiser", one_of("method", METHODS)),
     Factor(
         "budget", "the most expansions, environment steps and backups together",
-        _whole("budget", 1, UNLIMITED, remedy="the default is as good as unlimited"),
+        whole("budget", 1, UNLIMITED, remedy="the default is as good as unlimited"),
         UNLIMITED,
     ),
     Factor(
         "temperature", "of the Boltzmann planner, in units of the return",
-        _number("temperature", 0, math.inf, open_low=True, open_high=True,
+        number("temperature", 0, math.inf, open_low=True, open_high=True,
                 remedy="1 is a step; for 0 use value_iteration"), 1.0,
     ),
     Factor(
         "samples", "n of best-of-n",
-        _whole("samples", 1, 10**7, remedy="1 is a random walk"), 16,
+        whole("samples", 1, 10**7, remedy="1 is a random walk"), 16,
     ),
     Factor(
         "simulations", "of MCTS at each step",
-        _whole("simulations", 1, 10**7, remedy="100 is quick"), 100,
+        whole("simulations", 1, 10**7, remedy="100 is quick"), 100,
     ),
     Factor(
         "exploration", "of MCTS, in units of the return",
-        _number("exploration", 0, math.inf, open_high=True, remedy="2 is usual"), 2.0,
+        number("exploration", 0, math.inf, open_high=True, remedy="2 is usual"), 2.0,
     ),
     Factor(
         "pessimism", "z: a reward seen n times is lowered by z / sqrt(n)",
-        _number("pessimism", 0, math.inf, open_high=True, remedy="0 is none"), 0.0,
+        number("pessimism", 0, math.inf, open_high=True, remedy="0 is none"), 0.0,
     ),
     Factor(
         "least_visits", "how often an action must have been seen to be taken",
-        _whole("least_visits", 1, 10**9, remedy="1 takes whatever was seen"), 1,
+        whole("least_visits", 1, 10**9, remedy="1 takes whatever was seen"), 1,
     ),
     Factor(
         "updates", "of Q-learning, each from one remembered transition",
-        _whole("updates", 1, 10**10, remedy="100000 is quick"), 100_000,
+        whole("updates", 1, 10**10, remedy="100000 is quick"), 100_000,
     ),
     Factor(
         "learning_rate", "of Q-learning; 0 for visits^-0.6",
@@ -207,45 +155,45 @@ METHOD_FACTORS: tuple[Factor, ...] = (
     ),
     Factor(
         "unseen", "whether Q-learning may take what it never saw",
-        _one_of("unseen", ("excluded", "zero")), "excluded",
+        one_of("unseen", ("excluded", "zero")), "excluded",
     ),
     Factor(
         "kernel_width", "of fitted and neural Q, as a share of the board",
-        _number("kernel_width", 0, 10, open_low=True, remedy="0.08 is usual"), 0.08,
+        number("kernel_width", 0, 10, open_low=True, remedy="0.08 is usual"), 0.08,
     ),
     Factor(
         "n_random_features", "that fitted and neural Q read of a place",
-        _whole("n_random_features", 1, 20_000, remedy="300 is usual"), 300,
+        whole("n_random_features", 1, 20_000, remedy="300 is usual"), 300,
     ),
     Factor(
         "ridge", "penalty of fitted Q",
-        _number("ridge", 0, math.inf, open_low=True, open_high=True,
+        number("ridge", 0, math.inf, open_low=True, open_high=True,
                 remedy="0.001 is usual"), 1e-3,
     ),
     Factor(
         "support", "over which actions fitted and neural Q take their maximum",
-        _one_of("support", ("free", "seen")), "free",
+        one_of("support", ("free", "seen")), "free",
     ),
     Factor(
         "gradient_steps", "of neural Q, each on 256 transitions",
-        _whole("gradient_steps", 1, 10**8, remedy="3000 takes seconds"), 3000,
+        whole("gradient_steps", 1, 10**8, remedy="3000 takes seconds"), 3000,
     ),
     Factor(
         "gradient_rate", "step size of neural Q under Adam",
-        _number("gradient_rate", 0, math.inf, open_low=True, open_high=True,
+        number("gradient_rate", 0, math.inf, open_low=True, open_high=True,
                 remedy="0.001 is usual"), 1e-3,
     ),
     Factor(
         "hidden_width", "units of neural Q",
-        _whole("hidden_width", 1, 100_000, remedy="128 is usual"), 128,
+        whole("hidden_width", 1, 100_000, remedy="128 is usual"), 128,
     ),
     Factor(
         "prior", "Dirichlet prior of cloning, for each action",
-        _number("prior", 0, math.inf, open_high=True, remedy="1 is uniform"), 1.0,
+        number("prior", 0, math.inf, open_high=True, remedy="1 is uniform"), 1.0,
     ),
     Factor(
         "search_depth", "moves that the expert of expert iteration looks ahead",
-        _whole("search_depth", 1, 30, remedy="2 is usual"), 2,
+        whole("search_depth", 1, 30, remedy="2 is usual"), 2,
     ),
     Factor(
         "search_at_test", "whether expert iteration searches when it is asked",
@@ -260,11 +208,11 @@ EXPERIENCE_FACTORS: tuple[Factor, ...] = (
     ),
     Factor(
         "steps", "steps that are walked to gather data",
-        _whole("steps", 1, 10**9, remedy="10000 is quick"), 10_000,
+        whole("steps", 1, 10**9, remedy="10000 is quick"), 10_000,
     ),
     Factor(
         "episode_length", "steps after which an episode is cut off",
-        _whole("episode_length", 1, 10**9, remedy="200 is usual"), 200,
+        whole("episode_length", 1, 10**9, remedy="200 is usual"), 200,
     ),
     Factor(
         "randomness", "share of the explorer's actions that are random, not best",
@@ -280,7 +228,7 @@ EXPERIENCE_FACTORS: tuple[Factor, ...] = (
     ),
     Factor(
         "reward_noise", "standard deviation of what is seen of a reward",
-        _number("reward_noise", 0, math.inf, open_high=True, remedy="0 is none"), 0.0,
+        number("reward_noise", 0, math.inf, open_high=True, remedy="0 is none"), 0.0,
     ),
     Factor(
         "memory", "whether a learner sees states, or only what they look like",
@@ -288,14 +236,14 @@ EXPERIENCE_FACTORS: tuple[Factor, ...] = (
     ),
     Factor(
         "kept", "which episodes a learner is shown",
-        _one_of("kept", ("all", "clean", "solved", "solved and clean")), "all",
+        one_of("kept", ("all", "clean", "solved", "solved and clean")), "all",
     ),
 )  # fmt: skip
 
 PRUNING_FACTORS: tuple[Factor, ...] = (
     Factor(
         "pruning", "how the optimiser is kept from the unwanted",
-        _one_of("pruning", PROCEDURES), "none",
+        one_of("pruning", PROCEDURES), "none",
     ),
     Factor(
         "audit_share", "share of the states that an audit sees",
@@ -303,30 +251,30 @@ PRUNING_FACTORS: tuple[Factor, ...] = (
     ),
     Factor(
         "filter_checks", "states from which a filter is learned",
-        _whole("filter_checks", 1, 10**9, remedy="100 is usual"), 100,
+        whole("filter_checks", 1, 10**9, remedy="100 is usual"), 100,
     ),
     Factor(
         "filter_threshold", "chance of being unwanted from which a filter takes away",
-        _number("filter_threshold", 0, 1, open_low=True, open_high=True,
+        number("filter_threshold", 0, 1, open_low=True, open_high=True,
                 remedy="0.5 is usual"), 0.5,
     ),
     Factor(
         "filter_width", "how far a filter generalises, as a share of the board",
-        _number("filter_width", 0, 10, open_low=True, remedy="0.05 is usual"), 0.05,
+        number("filter_width", 0, 10, open_low=True, remedy="0.05 is usual"), 0.05,
     ),
     Factor(
         "epsilon", "share of queries that a certificate allows to be unwanted",
-        _number("epsilon", 0, 1, open_low=True, open_high=True, remedy="0.05 is usual"),
+        number("epsilon", 0, 1, open_low=True, open_high=True, remedy="0.05 is usual"),
         0.05,
     ),
     Factor(
         "delta", "chance that a certificate is wrong",
-        _number("delta", 0, 1, open_low=True, open_high=True, remedy="0.05 is usual"),
+        number("delta", 0, 1, open_low=True, open_high=True, remedy="0.05 is usual"),
         0.05,
     ),
     Factor(
         "ties", "which of equally good actions lazy pruning takes",
-        _one_of("ties", ("fixed", "random")), "fixed",
+        one_of("ties", ("fixed", "random")), "fixed",
     ),
     Factor(
         "informed", "whether lazy search goes by the problem's bound",
@@ -334,23 +282,23 @@ PRUNING_FACTORS: tuple[Factor, ...] = (
     ),
     Factor(
         "oracle", "true, or with its labels shuffled as a control",
-        _one_of("oracle", ORACLES), "true",
+        one_of("oracle", ORACLES), "true",
     ),
     Factor(
         "misses", "chance that the oracle misses an unwanted state",
-        _number("misses", 0, 1, open_high=True, remedy="0 is perfect"), 0.0,
+        number("misses", 0, 1, open_high=True, remedy="0 is perfect"), 0.0,
     ),
     Factor(
         "false_alarms", "chance that the oracle calls another state unwanted",
-        _number("false_alarms", 0, 1, open_high=True, remedy="0 is perfect"), 0.0,
+        number("false_alarms", 0, 1, open_high=True, remedy="0 is perfect"), 0.0,
     ),
     Factor(
         "keep", "numbers of every query, or the whole board too",
-        _one_of("keep", ("queries", "board")), "queries",
+        one_of("keep", ("queries", "board")), "queries",
     ),
     Factor(
         "seed", "the map, the unit of every claim: walls, noise and data are its",
-        _whole("seed", 0, 2**63 - 1, remedy="use seeds 0, 1, 2, ..."),
+        whole("seed", 0, 2**63 - 1, remedy="use seeds 0, 1, 2, ..."),
     ),
 )  # fmt: skip
 

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import concurrent.futures
 import contextlib
+import functools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tegum.arrays import Artifact, RowsFailed
+from tegum.arrays import Artifact
 from tegum.design import Factor, Row, check_rows, complete
 from tegum.planning import factors
+from tegum.planning.rows import each_row
 
 if TYPE_CHECKING:
     from tegum.planning.outcome import Outcome
     from tegum.planning.problem import Problem
-
-POLL_SECONDS = 0.2
-ERRORS_SHOWN = 4
 
 
 @dataclass(frozen=True)
@@ -72,31 +70,15 @@ class PlanningProblems:
             RowsFailed: rows whose problem can not be drawn or does not suit their
                 method; the others are finished.
         """
-        finished: list[Artifact | None] = [None] * len(rows)
-        errors: dict[int, str] = {}
-        with (
-            _one_thread_of_torch(rows),
-            concurrent.futures.ThreadPoolExecutor(max(workers, 1)) as pool,
-        ):
-            running = {
-                pool.submit(_solved_or_refused, self.problem, row, stop): position
-                for position, row in enumerate(rows)
-            }
-            waiting = set(running)
-            while waiting:
-                done, waiting = concurrent.futures.wait(
-                    waiting, POLL_SECONDS, concurrent.futures.FIRST_COMPLETED
-                )
-                for future in done:
-                    found = future.result()
-                    if isinstance(found, str):
-                        errors[running[future]] = found
-                    else:
-                        finished[running[future]] = found
-                progress(1.0 - len(waiting) / len(rows))
-        if errors:
-            raise _rows_failed(rows, finished, errors)
-        return finished
+        with _one_thread_of_torch(rows):
+            return each_row(
+                rows,
+                functools.partial(solve_row, problem=self.problem),
+                workers=workers,
+                progress=progress,
+                stop=stop,
+                failed="problems could not be solved as asked",
+            )
 
     def core_seconds(self, row: Row) -> float:
         """About how long one core needs for a row."""
@@ -148,18 +130,6 @@ def _about_how_many_states(problem: Problem | None, row: Row) -> int:
             return 3 * row["size"] ** 2
         case _:
             return row["size"] ** 2
-
-
-def _solved_or_refused(
-    problem: Problem | None, row: Row, stop: Callable[[], bool]
-) -> Artifact | str | None:
-    """What came of a row; a refusal as its text, None where a stop came first."""
-    if stop():
-        return None
-    try:
-        return solve_row(row, problem=problem)
-    except ValueError as error:
-        return str(error)
 
 
 def solve_row(row: Row, *, problem: Problem | None = None) -> Artifact:
@@ -261,23 +231,6 @@ def board(problem: Problem, outcome: Outcome) -> dict[str, np.ndarray]:
     if outcome.policy is not None:
         found["policy"] = outcome.policy
     return found
-
-
-def _rows_failed(
-    rows: Sequence[Row], finished: list[Artifact | None], errors: dict[int, str]
-) -> RowsFailed:
-    shown = [
-        f"row {position} {dict(rows[position])}: {text}"
-        for position, text in sorted(errors.items())[:ERRORS_SHOWN]
-    ]
-    more = len(errors) - len(shown)
-    tail = f"\n  and {more} more" if more else ""
-    return RowsFailed(
-        f"{len(errors)} of {len(rows)} problems could not be solved as asked; the "
-        "others are kept:\n  " + "\n  ".join(shown) + tail,
-        finished=finished,
-        errors=errors,
-    )
 
 
 __all__ = ["PlanningProblems", "board", "solve_row"]

@@ -7,33 +7,21 @@ and backups, each of which looks at one state or one step.
 
 from __future__ import annotations
 
-import concurrent.futures
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tegum.arrays import Artifact, RowsFailed
+from tegum.allowed import one_of
+from tegum.arrays import Artifact
 from tegum.design import Factor, Row, check_rows, complete
 from tegum.measures.facts import Measure
 from tegum.planning import factors as planning
-
-POLL_SECONDS = 0.2
+from tegum.planning.rows import each_row
 
 SPENT_ON = ("search", "fixed data", "new data", "best split")
 FINENESS, MOST_HALVINGS = 2, 11
 """The best split is sought among shares 2^(-j/2) of the compute, from 1/2 to 2^-11."""
-
-
-def _from_list(name: str, choices: Sequence[str]) -> Callable[[Any], str]:
-    def check(value: Any) -> str:
-        if value not in choices:
-            raise ValueError(
-                f"`{name}` is {value!r}; it must be one of {', '.join(choices)}"
-            )
-        return value
-
-    return check
 
 
 def _log2_compute(value: Any) -> int:
@@ -61,7 +49,7 @@ OWN_FACTORS = (
     Factor(
         "spent_on",
         "what compute is spent on; best split tries many shares of steps",
-        _from_list("spent_on", SPENT_ON),
+        one_of("spent_on", SPENT_ON),
     ),
     Factor(
         "data_share",
@@ -72,7 +60,7 @@ OWN_FACTORS = (
     Factor(
         "labels",
         "of the actions in the data: true, or shuffled in each state as a control",
-        _from_list("labels", ("true", "shuffled")),
+        one_of("labels", ("true", "shuffled")),
         "true",
     ),
 )
@@ -127,34 +115,14 @@ class SpentCompute:
             RowsFailed: rows whose problem can not be drawn or does not suit their
                 method; the others are finished.
         """
-        finished: list[Artifact | None] = [None] * len(rows)
-        errors: dict[int, str] = {}
-        with concurrent.futures.ThreadPoolExecutor(max(workers, 1)) as pool:
-            running = {
-                pool.submit(_spent_or_refused, row, stop): position
-                for position, row in enumerate(rows)
-            }
-            waiting = set(running)
-            while waiting:
-                done, waiting = concurrent.futures.wait(
-                    waiting, POLL_SECONDS, concurrent.futures.FIRST_COMPLETED
-                )
-                for future in done:
-                    found = future.result()
-                    if isinstance(found, str):
-                        errors[running[future]] = found
-                    else:
-                        finished[running[future]] = found
-                progress(1.0 - len(waiting) / len(rows))
-        if errors:
-            said = "; ".join(f"row {k}: {errors[k]}" for k in sorted(errors)[:4])
-            raise RowsFailed(
-                f"{len(errors)} of {len(rows)} problems could not be solved as asked; "
-                f"the others are kept: {said}",
-                finished=finished,
-                errors=errors,
-            )
-        return finished
+        return each_row(
+            rows,
+            _spent,
+            workers=workers,
+            progress=progress,
+            stop=stop,
+            failed="problems could not be solved as asked",
+        )
 
     def core_seconds(self, row: Row) -> float:
         """About how long one core needs for a row."""
@@ -208,16 +176,11 @@ def check_together(row: Row) -> None:
         )
 
 
-def _spent_or_refused(row: Row, stop: Callable[[], bool]) -> Artifact | str | None:
-    """What came of a row; a refusal as its text, None where a stop came first."""
+def _spent(row: Row) -> Artifact:
+    """What came of a row; the compiler is loaded with the first."""
     from tegum.studies._compute_rows import spent
 
-    if stop():
-        return None
-    try:
-        return spent(row)
-    except ValueError as error:
-        return str(error)
+    return spent(row)
 
 
 # --- what is measured ----------------------------------------------------------------

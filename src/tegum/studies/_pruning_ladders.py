@@ -7,16 +7,17 @@ is done to it; all procedures run on the same maps, so that like is compared wit
 
 from __future__ import annotations
 
-import concurrent.futures
+import functools
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from tegum.arrays import Artifact, RowsFailed
+from tegum.arrays import Artifact
 from tegum.design import Factor, Row, check_rows, complete
 from tegum.planning.factors import PRUNING_FACTORS, WORLD_FACTORS
+from tegum.planning.rows import each_row
 
 SIZES = (8, 11, 16, 23, 32, 45, 64, 91, 128, 181)
 """Half-octaves; the last is held out of every fit."""
@@ -35,7 +36,6 @@ HISTORY_SIZES = (16, 32)
 HISTORY_STEPS, HISTORY_EPISODE = 200, 16
 """Steps of exploration for each cell, in episodes so short that many are clean."""
 LARGE = 10**12
-POLL_SECONDS = 0.2
 
 
 def _sizes(value: Any) -> tuple[int, ...]:
@@ -109,33 +109,14 @@ class PruningLadders:
         Raises:
             RowsFailed: rows whose maps can not be drawn; the others are finished.
         """
-        finished: list[Artifact | None] = [None] * len(rows)
-        errors: dict[int, str] = {}
-        with concurrent.futures.ThreadPoolExecutor(max(workers, 1)) as pool:
-            running = {
-                pool.submit(_climbed_or_refused, row, stop): position
-                for position, row in enumerate(rows)
-            }
-            waiting = set(running)
-            while waiting:
-                done, waiting = concurrent.futures.wait(
-                    waiting, POLL_SECONDS, concurrent.futures.FIRST_COMPLETED
-                )
-                for future in done:
-                    found = future.result()
-                    if isinstance(found, str):
-                        errors[running[future]] = found
-                    else:
-                        finished[running[future]] = found
-                progress(1.0 - len(waiting) / len(rows))
-        if errors:
-            raise RowsFailed(
-                f"{len(errors)} of {len(rows)} ladders could not be climbed; the "
-                f"first: {next(iter(errors.values()))}",
-                finished=finished,
-                errors=errors,
-            )
-        return finished
+        return each_row(
+            rows,
+            functools.partial(_climbed, stop=stop),
+            workers=workers,
+            progress=progress,
+            stop=stop,
+            failed="ladders could not be climbed",
+        )
 
     def core_seconds(self, row: Row) -> float:
         """About how long one core needs for a row."""
@@ -146,16 +127,11 @@ class PruningLadders:
         return 2**22 + 2000 * max(row["sizes"]) ** 2
 
 
-def _climbed_or_refused(row: Row, stop: Callable[[], bool]) -> Artifact | str | None:
-    """What came of a row; a refusal as its text, None where a stop came first."""
+def _climbed(row: Row, *, stop: Callable[[], bool]) -> Artifact | None:
+    """What came of a row; the compiler is loaded with the first."""
     from tegum.studies._pruning_maps import climbed
 
-    if stop():
-        return None
-    try:
-        return climbed(row, stop)
-    except ValueError as error:
-        return str(error)
+    return climbed(row, stop)
 
 
 __all__ = [

@@ -7,9 +7,9 @@ What a factor does stands in `toys.model`, the exact law of each variant in
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
 from typing import Any
 
+from tegum.allowed import number, one_of, whole
 from tegum.design import REQUIRED, Factor, Value
 
 NOISES = (
@@ -32,60 +32,8 @@ OPTIMISER_BASES = ("units", "rotated")
 INITIAL_LAWS = ("gaussian", "uniform")
 
 
-def _number(
-    name: str, low: float, high: float, *, open_low: bool, open_high: bool, remedy: str
-) -> Callable[[Any], float]:
-    left, right = "(" if open_low else "[", ")" if open_high else "]"
-
-    def check(value: Any) -> float:
-        number = isinstance(value, int | float) and not isinstance(value, bool)
-        inside = (
-            number
-            and (low < value if open_low else low <= value)
-            and (value < high if open_high else value <= high)
-        )
-        if not inside:
-            raise ValueError(
-                f"`{name}` is {value!r}; it must be a number in "
-                f"{left}{low:g}, {high:g}{right}; {remedy}"
-            )
-        return float(value)
-
-    return check
-
-
-def _whole(name: str, low: int, high: float, remedy: str) -> Callable[[Any], int]:
-    def check(value: Any) -> int:
-        whole = (
-            isinstance(value, int | float)
-            and not isinstance(value, bool)
-            and math.isfinite(value)
-            and float(value).is_integer()
-            and low <= value <= high
-        )
-        if not whole:
-            raise ValueError(
-                f"`{name}` is {value!r}; it must be a whole number from {low} to "
-                f"{high:g}; {remedy}"
-            )
-        return int(value)
-
-    return check
-
-
-def _one_of(name: str, choices: Sequence[str]) -> Callable[[Any], str]:
-    def check(value: Any) -> str:
-        if value not in choices:
-            raise ValueError(
-                f"`{name}` is {value!r}; it must be one of {', '.join(choices)}"
-            )
-        return value
-
-    return check
-
-
 def _probability(value: Any) -> Value:
-    one = _number(
+    one = number(
         "feature_probability", 0, 1, open_low=True, open_high=False,
         remedy="sparsity S is 1 - feature_probability",
     )  # fmt: skip
@@ -95,7 +43,7 @@ def _probability(value: Any) -> Value:
 def _importance(value: Any) -> Value:
     if value is None:
         return None
-    one = _number(
+    one = number(
         "importance", 0, math.inf, open_low=False, open_high=True,
         remedy="use 0 for a feature that does not matter",
     )  # fmt: skip
@@ -113,7 +61,7 @@ def _importance(value: Any) -> Value:
 def _initial_std(value: Any) -> Value:
     if value is None:
         return None
-    return _number(
+    return number(
         "initial_std", 0, math.inf, open_low=True, open_high=True,
         remedy="None is sqrt(2 / (n_features + n_hidden)), Glorot's",
     )(value)  # fmt: skip
@@ -123,12 +71,12 @@ FACTORS: tuple[Factor, ...] = (
     Factor(
         "n_features",
         "number of input features n",
-        _whole("n_features", 1, 100_000, "a model needs a feature"),
+        whole("n_features", 1, 100_000, remedy="a model needs a feature"),
     ),
     Factor(
         "n_hidden",
         "number of hidden units m",
-        _whole("n_hidden", 1, 100_000, "a model needs a hidden unit"),
+        whole("n_hidden", 1, 100_000, remedy="a model needs a hidden unit"),
     ),
     Factor(
         "feature_probability",
@@ -138,25 +86,25 @@ FACTORS: tuple[Factor, ...] = (
     Factor(
         "feature_values",
         "law of an active feature: uniform on [0, 1), or on [-1, 1)",
-        _one_of("feature_values", FEATURE_VALUES),
+        one_of("feature_values", FEATURE_VALUES),
         "uniform",
     ),
     Factor(
         "activity",
         "which features are active together; each is with feature_probability",
-        _one_of("activity", ACTIVITIES),
+        one_of("activity", ACTIVITIES),
         "independent",
     ),
     Factor(
         "group_size",
         "features of a group, neighbours in order; 1 where there are no groups",
-        _whole("group_size", 1, 100_000, "2 makes pairs of features"),
+        whole("group_size", 1, 100_000, remedy="2 makes pairs of features"),
         1,
     ),
     Factor(
         "importance_decay",
         "r in the importances I_i = r^i; 1 is uniform",
-        _number(
+        number(
             "importance_decay", 0, 1, open_low=True, open_high=False,
             remedy="1 gives every feature the same importance",
         ),
@@ -171,13 +119,13 @@ FACTORS: tuple[Factor, ...] = (
     Factor(
         "noise",
         "what disturbs the hidden layer in training",
-        _one_of("noise", NOISES),
+        one_of("noise", NOISES),
         "none",
     ),
     Factor(
         "rate",
         "dropout rate p; for Gaussian noise the variance is matched to p / (1 - p)",
-        _number(
+        number(
             "rate", 0, 1, open_low=False, open_high=True,
             remedy="a rate of 1 would silence every unit",
         ),
@@ -186,53 +134,53 @@ FACTORS: tuple[Factor, ...] = (
     Factor(
         "noise_std",
         "standard deviation of `gaussian_additive` noise, in units of h",
-        _number(
+        number(
             "noise_std", 0, math.inf, open_low=False, open_high=True,
             remedy="use 0 for no noise",
         ),
         0.0,
     ),
-    Factor("output", "read-out non-linearity", _one_of("output", OUTPUTS), "relu"),
+    Factor("output", "read-out non-linearity", one_of("output", OUTPUTS), "relu"),
     Factor(
         "decoder",
         "whether the read-out uses W itself or weights of its own",
-        _one_of("decoder", DECODERS),
+        one_of("decoder", DECODERS),
         "tied",
     ),
     Factor(
         "hidden_activation",
         "non-linearity of the hidden layer, before the noise",
-        _one_of("hidden_activation", HIDDEN_ACTIVATIONS),
+        one_of("hidden_activation", HIDDEN_ACTIVATIONS),
         "linear",
     ),
     Factor(
         "bias",
         "whether the read-out's bias is learned or stays 0",
-        _one_of("bias", BIASES),
+        one_of("bias", BIASES),
         "learned",
     ),
     Factor(
         "target",
         "what the output is compared with, x or |x|",
-        _one_of("target", TARGETS),
+        one_of("target", TARGETS),
         "identity",
     ),
     Factor(
         "optimiser",
         "how parameters are updated",
-        _one_of("optimiser", OPTIMISERS),
+        one_of("optimiser", OPTIMISERS),
         "adamw",
     ),
     Factor(
         "optimiser_basis",
         "axes of the hidden space in which Adam keeps its moments",
-        _one_of("optimiser_basis", OPTIMISER_BASES),
+        one_of("optimiser_basis", OPTIMISER_BASES),
         "units",
     ),
     Factor(
         "learning_rate",
         "step size at the start of the schedule",
-        _number(
+        number(
             "learning_rate", 0, math.inf, open_low=True, open_high=True,
             remedy="1e-3 is usual for AdamW, 1 or more for SGD on this mean loss",
         ),
@@ -241,13 +189,13 @@ FACTORS: tuple[Factor, ...] = (
     Factor(
         "schedule",
         "how the learning rate falls to 0, if it does",
-        _one_of("schedule", SCHEDULES),
+        one_of("schedule", SCHEDULES),
         "constant",
     ),
     Factor(
         "momentum",
         "momentum of SGD",
-        _number(
+        number(
             "momentum", 0, 1, open_low=False, open_high=True, remedy="0.9 is usual"
         ),
         0.9,
@@ -255,7 +203,7 @@ FACTORS: tuple[Factor, ...] = (
     Factor(
         "weight_decay",
         "decoupled for adamw, added to the gradient for adam and sgd; W and b alike",
-        _number(
+        number(
             "weight_decay", 0, math.inf, open_low=False, open_high=True,
             remedy="PyTorch's silent AdamW default is 0.01; here it is 0",
         ),
@@ -264,7 +212,7 @@ FACTORS: tuple[Factor, ...] = (
     Factor(
         "hidden_l1",
         "weight of the batch mean of sum_k |h_k| in the loss",
-        _number(
+        number(
             "hidden_l1", 0, math.inf, open_low=False, open_high=True,
             remedy="use 0 for none",
         ),
@@ -273,19 +221,19 @@ FACTORS: tuple[Factor, ...] = (
     Factor(
         "batch_size",
         "examples in a step, drawn afresh each time",
-        _whole("batch_size", 1, 1_000_000, "1024 is usual"),
+        whole("batch_size", 1, 1_000_000, remedy="1024 is usual"),
         1024,
     ),
     Factor(
         "steps",
         "optimiser steps",
-        _whole("steps", 1, 100_000_000, "10000 is usual"),
+        whole("steps", 1, 100_000_000, remedy="10000 is usual"),
         10_000,
     ),
     Factor(
         "initial_law",
         "law of the initial weights",
-        _one_of("initial_law", INITIAL_LAWS),
+        one_of("initial_law", INITIAL_LAWS),
         "gaussian",
     ),
     Factor(
@@ -297,13 +245,13 @@ FACTORS: tuple[Factor, ...] = (
     Factor(
         "weight_checkpoints",
         "how many times weights are kept along training, the last step included",
-        _whole("weight_checkpoints", 0, 10_000, "0 keeps the final weights only"),
+        whole("weight_checkpoints", 0, 10_000, remedy="0 keeps the final weights only"),
         0,
     ),
     Factor(
         "seed",
         "the unit of every claim: initial weights, inputs and masks follow from it",
-        _whole("seed", 0, 2**63 - 1, "use seeds 0, 1, 2, ..."),
+        whole("seed", 0, 2**63 - 1, remedy="use seeds 0, 1, 2, ..."),
     ),
 )  # fmt: skip
 
