@@ -382,6 +382,11 @@ def _errors() -> Iterator[None]:
     except (ValueError, OSError) as error:
         typer.echo(f"tegum: {error}", err=True)
         raise typer.Exit(USER_ERROR) from None
+    except ModuleNotFoundError as error:
+        if "tegum[" not in str(error):  # not one of our extras, which say the remedy
+            raise
+        typer.echo(f"tegum: {error}", err=True)
+        raise typer.Exit(USER_ERROR) from None
     except KeyboardInterrupt:
         typer.echo("tegum: stopped; what was finished is kept", err=True)
         raise typer.Exit(INTERRUPTED) from None

@@ -265,3 +265,15 @@ def test_listing_a_planning_study_loads_no_compiler(module):
         f"assert {module!r} not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+
+
+def test_without_the_compiler_a_run_says_in_one_line_what_to_install(tmp_path):
+    # A name that is None in sys.modules can not be imported: a bare install.
+    code = "import sys\nsys.modules['numba'] = None\nfrom tegum.cli import app\napp()"
+    asked = ["run", "pruning-cost", "--quiet", "--store", str(tmp_path / "store")]
+    done = subprocess.run(
+        [sys.executable, "-c", code, *asked], capture_output=True, text=True
+    )
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1, done.stderr
+    assert "pip install 'tegum[planning]'" in done.stderr
