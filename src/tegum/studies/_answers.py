@@ -17,8 +17,8 @@ def assembled(
     `sayings` maps a claim to phrases: by the region that holds, or else by the word; a
     claim that is not judged, or that has no phrase for what came of it, adds nothing.
     `{supported}` and `{parts}` in a phrase are counts of the claim's parts. It is said
-    first if seeds are still to come or not all was said beforehand, and last if one of
-    the `controls` is refuted.
+    first if seeds are still to come or not all was said beforehand, and last which of
+    the `controls` are refuted or undecided.
     """
     found = {verdict.claim.name: verdict for verdict in verdicts}
     standings = {verdict.standing for verdict in verdicts}
@@ -36,4 +36,14 @@ def assembled(
     for name in controls:
         if name in found and found[name].word == "refuted":
             parts.append(f" Beware: the control '{name}' is refuted.")
+    parts.append(_undecided([n for n in controls if n in found], found))
     return "".join(parts)
+
+
+def _undecided(controls: Sequence[str], found: Mapping[str, Verdict]) -> str:
+    """Which controls decide nothing, in a sentence; nothing if all of them do."""
+    names = [f"'{name}'" for name in controls if found[name].word == "undecided"]
+    if not names:
+        return ""
+    are = "control {} is" if len(names) == 1 else "controls {} are"
+    return f" The {are.format(', '.join(names))} undecided."
