@@ -60,7 +60,8 @@ def compute_buys(results: Results, verdicts: Sequence[Verdict]) -> go.Figure:
     """Regret and distances against compute, and the compute-optimal split.
 
     Marks are medians over maps, bands run from the tenth to the ninetieth of a hundred,
-    dotted lines are the exact plateaus.
+    dotted lines are the exact plateaus. The best steps N bend upwards, so each curve is
+    named with two slopes, over all its budgets and over the last octave.
     """
     figure = make_subplots(
         rows=1,
@@ -150,13 +151,16 @@ def _add_arm(
 
 
 def _add_splits(figure: go.Figure, results: Results) -> None:
-    """The best number of steps against compute, and the lines of exponents 1/2, 1."""
+    """The best number of steps against compute, and the lines of slopes 1/2 and 1."""
     for position, (name, factors, colour) in enumerate(SPLITS):
         found = results.where(**factors)
         x, low, middle, high = summary(found, "log2_best_steps")
         figure.add_trace(band(x, low, high, colour=colour, group=name), row=1, col=3)
         slopes = slopes_by_seed(found)
-        label = f"best split, {name}: a = {np.median(slopes):.2f}"
+        label = (
+            f"best split, {name}: slope {np.median(slopes):.2f}, "
+            f"last octave {last_slope(found):.2f}"
+        )
         line = curve(
             x, middle, name=label, colour=colour, position=position + 3, group=name
         )
@@ -206,6 +210,20 @@ def slopes_by_seed(results: Results) -> ndarray:
         if np.isfinite(y).all() and np.unique(x).size > 1:
             found.append(float(np.polyfit(x, y, 1)[0]))
     return np.array(found)
+
+
+def last_slope(results: Results) -> float:
+    """The slope of log2 of the best steps between the two largest computes.
+
+    The mean over maps: steps are tried in halves of an octave, so that one map's slope
+    is coarse. NaN where fewer than two computes were given or no map has both.
+    """
+    compute = results["log2_compute"].astype(int)
+    last = np.unique(compute)[-2:]
+    if last.size < 2:
+        return float("nan")
+    found = slopes_by_seed(results.where(log2_compute=last.tolist()))
+    return float(found.mean()) if found.size else float("nan")
 
 
 # --- the split -----------------------------------------------------------------------
@@ -340,6 +358,7 @@ def _boards(results: Results, store: Store, names: Mapping[str, str]) -> go.Figu
 __all__ = [
     "compute_buys",
     "controls_figure",
+    "last_slope",
     "pruned_boards",
     "slopes_by_seed",
     "split_figure",

@@ -19,12 +19,20 @@ every limit is known exactly, and asks of each optimiser where it stops.
   whose explorer tries everything, and the explorer's own regret for cloning.
 - *Compute-optimal split*: Q-learning with compute C walks N steps and makes C - N
   updates, N = 2^(-j/2) C. The N of least regret (three neighbouring N averaged, as one
-  run is subject to chance) grows as C^a, and a is each map's own slope. At 1/2 passes
-  over the data grow as fast as the data; the comment says more, and a at most 1/2
-  refutes it. That a table is filled by replay at random, and how a step is weighed, is
-  part of the answer: a is asked of certain moves with rate 1 and of slippery ones (slip
-  0.1, discount 0.99) with visits^-0.6, and of certain moves with visits^-0.6, to tell
-  the world from the rate.
+  run is subject to chance) rises with C, and a is each map's own slope of log2 N along
+  log2 C over the budgets asked. At 1/2 passes over the data grow as fast as the data;
+  the comment says more, and a at most 1/2 refutes it. It is asked of certain moves with
+  rate 1, over 2^12 .. 2^16 operations on maps of 12 x 12.
+
+The slope belongs to these budgets: N is no power of C over them. On 20 of the pilot's
+maps log2 N bends upwards with rate 1 (slopes from octave to octave .55, .78, .73, .82;
+at 2^17 the best split loses nothing on two maps in five, so that the range ends before)
+and more so where the rate is visits^-0.6: with certain moves over 2^13 .. 2^18 its
+slope was .55, by octaves .32, .40, .48, .65, .65; with slippery ones (slip 0.1,
+discount 0.99) .41, by octaves .20, .55, .35, .45, .57. Hence no claim says on which
+side of 1/2 visits^-0.6 lies, nor that it lies below rate 1: at the same regret the two
+differed by .15 to .20, by more than a tenth on half to three quarters of the maps. Both
+are drawn, with the slope of the last octave.
 
 An argmax puts everything on one action. That it is far from an explorer that does not
 is no finding; the claim is there to set the number beside the cloner's.
@@ -32,7 +40,7 @@ is no finding; the claim is there to set the number beside the cloner's.
 Fixed on the pilot's seeds, before the rest: 1,024 steps, which leave a map of 12 x 12 a
 plateau of about 13 steps; one operation in 32; the range of C, within which the best
 regret falls from most of the worst to a few steps; no best split was found at the ends
-of the shares tried (1/2 and 2^-11). The pilot's exponents were about 0.8, 0.4 and 0.45.
+of the shares tried (1/2 and 2^-11). The pilot's a was about .75 on either size of map.
 
 No limit of convergence stands before the claims: how far a budget brings a learner is
 what is asked, limits are exact, and four times the compute is a claim of its own. The
@@ -53,7 +61,6 @@ from tegum.claims import (
     above,
     below,
     between,
-    difference,
     level,
     paired_difference,
     slope,
@@ -71,7 +78,7 @@ from tegum.studies._compute_picture import (
 from tegum.studies._compute_subject import REACHED, SPLIT, SpentCompute
 from tegum.study import Figure, Study
 
-FIRST_SEED = 900
+FIRST_SEED = 2900
 PILOT_SEEDS = (*range(FIRST_SEED), *range(1_000_000, 1_000_400))
 """Seeds looked at while the claims were being made, or another study's."""
 
@@ -82,8 +89,8 @@ COUPLING = 0.5
 ENOUGH, LONGER = 18, 20
 """log2 of the compute at which claims are judged, and of four times as much."""
 BUDGETS = [10, 12, 14, 16, ENOUGH, LONGER]
-SPLIT_BUDGETS = [12, 13, 14, 15, 16, 17]
-SLIPPERY_BUDGETS = [13, 14, 15, 16, 17, 18]
+SPLIT_BUDGETS = [12, 13, 14, 15, 16]
+AVERAGING_BUDGETS = [13, 14, 15, 16, 17, 18]
 LARGER_BUDGETS = [14, 15, 16, 17, 18, 19]
 SLIPPERY = {"slip": 0.1, "discount": 0.99}
 
@@ -131,8 +138,8 @@ def splits(*, seeds: int, **common: Any) -> Design:
     some = {"seeds": seeds, **common}
     return (
         spent(**Q, **BEST, log2_compute=SPLIT_BUDGETS, **some)
-        | spent(**AVERAGING, **BEST, log2_compute=SPLIT_BUDGETS, **some)
-        | spent(**AVERAGING, **BEST, **SLIPPERY, log2_compute=SLIPPERY_BUDGETS, **some)
+        | spent(**AVERAGING, **BEST, log2_compute=AVERAGING_BUDGETS, **some)
+        | spent(**AVERAGING, **BEST, **SLIPPERY, log2_compute=AVERAGING_BUDGETS, **some)
     )
 
 
@@ -204,29 +211,27 @@ def at(number: str, where: dict[str, Any], *, compute: int = ENOUGH) -> Estimand
 
 
 def exponent(*parts: dict[str, Any], **factors: Any) -> Estimand:
-    """The a of N ~ C^a, each map's own."""
+    """The slope of log2 N along log2 C over the budgets asked, each map's own."""
     where = cell(BEST, *parts, **factors)
     return slope("log2_best_steps", factor="log2_compute", where=where)
 
 
 DATA, PASSES = above(0.5, "data faster"), below(0.5, "passes faster")
 HALF = (
-    "At a = 1/2 the data and the passes over them grow alike; the comment is refuted "
-    "at or below it."
+    "At a slope of 1/2 the data and the passes over them grow alike; the comment is "
+    "refuted at or below it. Slopes belong to these budgets: the curve bends."
 )
 
 
-def grows(
-    name: str, statement: str, estimand: Estimand, region: Any, **designs: Any
-) -> Claim:
-    """Whether data or passes over them should grow faster with compute."""
+def grows(name: str, statement: str, estimand: Estimand, **designs: Any) -> Claim:
+    """That data should grow faster with compute than the passes over them."""
     return Claim(
         name,
         statement,
-        [Part(estimand, region)],
+        [Part(estimand, DATA)],
         reason=HALF,
         source=f"The pilot. That data should: {COMMENT}; Hilton et al. 2023.",
-        rivals=[PASSES if region is DATA else DATA],
+        rivals=[PASSES],
         **designs,
     )
 
@@ -286,31 +291,15 @@ CLAIMS = [
     grows(
         "split-of-certain-moves",
         "Where moves are certain and Q-learning's rate is 1, the compute-optimal data "
-        "grow faster than the passes over them.",
+        "grow faster than the passes over them, over 2^12 to 2^16 operations.",
         exponent(Q),
-        DATA,
-    ),
-    grows(
-        "split-of-slippery-moves",
-        "Where moves slip and Q-learning averages by visits^-0.6, the passes over the "
-        "data grow faster than the compute-optimal data.",
-        exponent(AVERAGING, slip=SLIPPERY["slip"]),
-        PASSES,
-    ),
-    Claim(
-        "the-rate-decides",
-        "Where moves are certain, averaging by visits^-0.6 in place of rate 1 lowers "
-        "the exponent of the compute-optimal data by a tenth or more.",
-        [Part(difference(exponent(Q), exponent(AVERAGING)), above(0.1))],
-        reason="A tenth: over a thousandfold compute, half as many data.",
-        source="The pilot.",
     ),
     grows(
         "split-of-larger-maps",
         "On maps of 20 x 20 as well, with rate 1 and certain moves, the "
-        "compute-optimal data grow faster than the passes over them.",
+        "compute-optimal data grow faster than the passes over them, over 2^14 to 2^19 "
+        "operations.",
         exponent(Q, size=LARGER_SIZE),
-        DATA,
         designs=["default", "full"],
     ),
     Claim(
@@ -397,25 +386,21 @@ SAID = {
         "undecided": "; whether a cloning one ends at its data is undecided.",
     },
     "split-of-certain-moves": {
-        "data faster": " With certain moves and rate 1 more compute should go to data "
-        "faster than to passes over them",
-        "passes faster": " With certain moves and rate 1 passes over the data should "
-        "grow faster than data",
-        "refuted": " With certain moves and rate 1 data should not grow faster than "
-        "passes over them",
-        "undecided": " With certain moves and rate 1 it is undecided whether data or "
-        "passes over them should grow faster",
+        "data faster": " With certain moves and rate 1, over 2^12 to 2^16 operations, "
+        "more compute should go to data faster than to passes over them.",
+        "passes faster": " With certain moves and rate 1, over 2^12 to 2^16 "
+        "operations, passes over the data should grow faster than data.",
+        "refuted": " With certain moves and rate 1, over 2^12 to 2^16 operations, data "
+        "should not grow faster than passes over them.",
+        "undecided": " With certain moves and rate 1, over 2^12 to 2^16 operations, it "
+        "is undecided whether data or passes over them should grow faster.",
     },
-    "split-of-slippery-moves": {
-        "data faster": "; with slippery moves and averaging too.",
-        "passes faster": "; with slippery moves and averaging passes should grow "
+    "split-of-larger-maps": {
+        "data faster": " On larger maps, over 2^14 to 2^19, data should grow faster.",
+        "passes faster": " On larger maps, over 2^14 to 2^19, passes should grow "
         "faster.",
-        "refuted": "; with slippery moves and averaging passes should not grow faster.",
-        "undecided": "; with slippery moves and averaging it is undecided.",
-    },
-    "the-rate-decides": {
-        "supported": " The rule of updating decides, with certain moves alone.",
-        "refuted": " With certain moves the rule of updating matters little.",
+        "refuted": " On larger maps, over 2^14 to 2^19, data should not grow faster.",
+        "undecided": " On larger maps, over 2^14 to 2^19, that is undecided.",
     },
 }
 """What each verdict adds to the answer, by the region that holds or by its word."""
@@ -452,7 +437,8 @@ STUDY = Study(
         Figure(
             "compute-split",
             "Regret of Q-learning against the steps it walks, one line for each "
-            "compute, the best marked: means over maps.",
+            "compute, the best marked: means over maps. From one compute to the next "
+            "the best moves by no constant factor: it is no power of the compute.",
             split_figure,
             where={**BEST, "size": SIZE},
         ),
