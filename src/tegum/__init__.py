@@ -37,7 +37,10 @@ if TYPE_CHECKING:
     from tegum.functions import FunctionSubject as FunctionSubject
     from tegum.gallery import figure as figure
     from tegum.gallery import figures as figures
+    from tegum.measures import BASIS as BASIS
     from tegum.measures import GEOMETRY as GEOMETRY
+    from tegum.measures import POLYTOPES as POLYTOPES
+    from tegum.measures import REDUNDANCY as REDUNDANCY
     from tegum.measures import Measure as Measure
     from tegum.report import render as render
     from tegum.report import save_figure as save_figure
@@ -48,7 +51,9 @@ if TYPE_CHECKING:
     from tegum.study import Convergence as Convergence
     from tegum.study import Figure as Figure
     from tegum.study import Study as Study
+    from tegum.toys import ROTATION_GAP as ROTATION_GAP
     from tegum.toys import TRAINING as TRAINING
+    from tegum.toys import VECTOR_KURTOSIS as VECTOR_KURTOSIS
     from tegum.toys import ToyModels as ToyModels
     from tegum.toys import from_weights as from_weights
     from tegum.toys import to_torch as to_torch
@@ -64,6 +69,11 @@ _HOME = {
     "Figure": "study",
     "FunctionSubject": "functions",
     "GEOMETRY": "measures",
+    "POLYTOPES": "measures",
+    "REDUNDANCY": "measures",
+    "BASIS": "measures",
+    "ROTATION_GAP": "toys",
+    "VECTOR_KURTOSIS": "toys",
     "Measure": "measures",
     "Part": "claims",
     "Region": "claims",

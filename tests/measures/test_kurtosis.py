@@ -292,6 +292,8 @@ def test_rotations_of_the_wrong_size_and_what_is_no_rotation_are_refused():
         under_rotations(excess_kurtosis_pooled, h, rotations=np.eye(4)[None])
     with pytest.raises(ValueError, match="not orthogonal"):
         under_rotations(excess_kurtosis_pooled, h, rotations=2 * np.eye(5)[None])
+    with pytest.raises(ValueError, match="no rotation was given"):
+        under_rotations(excess_kurtosis_pooled, h, rotations=np.empty((0, 5, 5)))
 
 
 def test_bad_counts_and_rates_are_refused():

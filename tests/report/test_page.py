@@ -20,6 +20,7 @@ from tegum.functions import FunctionSubject
 from tegum.measures.facts import Measure
 from tegum.report import render
 from tegum.report.page import layout_of, page_html, page_model
+from tegum.results import Problem
 from tegum.store import Store
 from tegum.study import Study
 
@@ -234,6 +235,17 @@ def test_stored_text_is_never_markup():
     assert "img" not in tags
     assert "b" not in tags
     assert embedded(text)["numbers"][0]["id"] == HOSTILE
+
+
+def test_what_a_measure_refused_is_said_in_its_words():
+    world = worlds.whole()
+    silent = page_of(world)
+    assert "What could not be measured" not in silent
+    row = next(world.results.rows())
+    refused = Problem("geometry", "a" * 64, row, "not for <hidden> ReLU")
+    said = page_of(world, results=replace(world.results, problems=(refused,)))
+    assert "What could not be measured" in said
+    assert "not for &lt;hidden&gt; ReLU" in said
 
 
 def test_no_verdicts():

@@ -293,6 +293,15 @@ def test_one_unit_and_diverged_models_have_no_gap():
         assert all(math.isnan(v) for v in measure(artifact(W, b), row).values())
 
 
+def test_a_row_may_leave_out_defaults_and_must_fit_the_weights():
+    given = grid(n_features=8, n_hidden=4, feature_probability=0.3, seed=3).rows[0]
+    W, b = a_model(10, one_row(n_hidden=4))
+    whole = rotation_gap(W, b, complete([given], model.FACTORS)[0], rate=0.5, seed=0)
+    assert rotation_gap(W, b, given, rate=0.5, seed=0) == whole
+    with pytest.raises(ValueError, match=r"\(4, 7\) and the row says .*n_features=8"):
+        rotation_gap(W[:, :7], b[:7], given, rate=0.5, seed=0)
+
+
 def test_features_that_are_never_active_leave_it_defined():
     # At density 1e-6 the 512 inputs are all 0: nothing is lost, no ratio exists.
     row = one_row(feature_probability=1e-6, n_hidden=4)

@@ -246,7 +246,7 @@ def under_rotations(
     the basis is for these activations.
 
     Raises:
-        ValueError: rotations of another number of units, or not orthogonal.
+        ValueError: no rotation, one of another number of units or not orthogonal.
 
     Source: the control of Elhage et al. 2023, "Privileged Bases in the Transformer
     Residual Stream", many times over.
@@ -257,6 +257,8 @@ def under_rotations(
             f"the rotations have shape {rotations.shape} and the activations {units} "
             f"units; they must be (count, {units}, {units})"
         )
+    if not len(rotations):
+        raise ValueError("no rotation was given; draw some with `random_rotations`")
     for Q in rotations:
         if not np.allclose(Q @ Q.T, np.eye(units), atol=1e-8):
             raise ValueError(

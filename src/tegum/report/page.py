@@ -85,6 +85,7 @@ def page_html(
         answer=escape(sentence),
         standing=escape(standing(verdicts)),
         parts=_parts(study).text,
+        problems=problems(results).text,
         contradictions=against.text if against else "",
         background=background.text if study.background.strip() else "",
         picture_label=escape(f"The headline picture. {sentence}"),
@@ -107,6 +108,19 @@ def _parts(study: Study) -> Html:
         del named["figures"]
     links = [element("a", text, href=f"#{part}") for part, text in named.items()]
     return joined(links[0], *(joined(" · ", link) for link in links[1:]))
+
+
+def problems(results: Results) -> Html:
+    """Measures that refused a model, in the words in which they refused."""
+    if not results.problems:
+        return joined()
+    lines = [element("li", line) for line in results.problem_lines()]
+    return element(
+        "div",
+        element("h2", "What could not be measured"),
+        element("ul", *lines),
+        class_="problems",
+    )
 
 
 def layout_of(study: Study, results: Results, verdicts: Sequence[Verdict]) -> Frame:

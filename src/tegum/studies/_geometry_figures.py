@@ -116,9 +116,10 @@ def features_in_3d(results: Results, store: Store) -> go.Figure:
         figure.add_traces(_solid(W), rows=1, cols=column)
     _name_once(figure)
     style(figure, height=520)
-    axis = {"range": [-1.3, 1.3], "showticklabels": False, "title": ""}
+    bare = {"range": [-1.3, 1.3], "showticklabels": False}
+    x, y, z = ({**bare, "title": {"text": f"unit {k}"}} for k in (1, 2, 3))
     figure.update_scenes(
-        xaxis=axis, yaxis=axis, zaxis=axis, aspectmode="cube",
+        xaxis=x, yaxis=y, zaxis=z, aspectmode="cube",
         camera={"eye": {"x": 1.45, "y": 1.05, "z": 0.8}, "center": {"z": -0.12}},
     )  # fmt: skip
     figure.update_layout(legend={"y": -0.02}, margin={"l": 8, "r": 8, "b": 48})

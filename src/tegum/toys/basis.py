@@ -130,6 +130,18 @@ def _masked_sums(
     return sums
 
 
+def _with_defaults(row: Row, W: Float[ndarray, "hidden feature"]) -> dict[str, Any]:
+    """A row with every factor that has a default, whose sizes are those of W."""
+    whole = {**NEUTRAL, **row}
+    said = tuple(whole.get(name) for name in ("n_hidden", "n_features"))
+    if said != W.shape:
+        raise ValueError(
+            f"W has the shape {W.shape} and the row says n_hidden={said[0]}, "
+            f"n_features={said[1]}; give the row that the weights were trained by"
+        )
+    return whole
+
+
 def rotation_gap(
     W: Float[ndarray, "hidden feature"],
     b: Float[ndarray, " feature"],
@@ -154,8 +166,9 @@ def rotation_gap(
     `W_decoder` is rotated with W, so that without noise the model is the same one.
 
     Raises:
-        ValueError: a rate outside [0, 1), fewer than 2 rotations or 1 input or mask, or
-            a hidden layer that is not linear, which no rotation leaves the same.
+        ValueError: a rate outside [0, 1), fewer than 2 rotations or 1 input or mask,
+            weights of another shape than the row says, or a hidden layer that is not
+            linear, which no rotation leaves the same.
 
     Source: this project; ratio estimator as in Cochran 1977, "Sampling Techniques",
     section 6.
@@ -170,6 +183,7 @@ def rotation_gap(
                 f"`{name}` is {count}; it must be a whole number from {least} up; an "
                 "interval needs repetitions"
             )
+    row = _with_defaults(row, W)
     require_linear_hidden(row, measure="rotation_gap")
     V = W if W_decoder is None else W_decoder
     m, exact = W.shape[0], W.shape[0] <= MOST_ENUMERATED
@@ -181,7 +195,7 @@ def rotation_gap(
     if rate == 0.0:
         masks = Masks(np.ones((1, m), dtype=bool), np.ones(1), exact=False)
     settings = {"importance": importances(row), "output": row["output"], "rate": rate}
-    settings["target"] = {**NEUTRAL, **row}["target"]
+    settings["target"] = row["target"]
     losses = []
     for Q in rotations:
         inputs = sample_inputs(row, generator, count=n_inputs)
