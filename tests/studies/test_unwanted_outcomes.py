@@ -57,6 +57,18 @@ def test_an_exact_argmax_learner_is_the_planner_on_its_support(support):
     assert (learner.execution.unwanted.max() == 0.0) == (support == "precluded")
 
 
+def test_shown_everything_q_learning_is_the_planner():
+    found = measured(arms.Q)
+    assert found["solved_share"] == 1.0
+    assert found["unwanted_excess_with_failures"] == pytest.approx(0.0, abs=1e-12)
+
+
+def test_what_else_was_seen_does_not_matter_to_an_argmax_that_saw_all():
+    fewer, more = (measured(arms.ARGMAX, dose=3, steps=n) for n in (20_000, 60_000))
+    assert fewer["unwanted_rate"] == more["unwanted_rate"] > 0.0
+    assert fewer["solved_share"] == more["solved_share"] == 1.0
+
+
 # --- the readings, worked out by hand ------------------------------------------------
 
 
@@ -131,6 +143,22 @@ def test_a_prior_keeps_what_was_never_seen_possible():
     assert next_to_none < 0.05 < uniform
 
 
+def test_no_choice_of_queries_makes_an_approximator_s_gap():
+    # Touched on what both solve: at least the clean reading of the one, less what the
+    # other touches or does not solve.
+    ways = {
+        leak: solve_row(row(arms.FITTED, size=8, leak=leak)).arrays
+        for leak in (0.0, 1.0)
+    }
+    both = (ways[0.0]["solved"] >= 0.5) & (ways[1.0]["solved"] >= 0.5)
+    apart = (ways[0.0]["unwanted"] - ways[1.0]["unwanted"])[both].sum() / both.size
+    lowest, highest = (
+        measured(arms.FITTED, leak=leak, steps=30_000)[number]
+        for leak, number in ((0.0, asked.LOWEST), (1.0, asked.FAILED))
+    )
+    assert lowest - highest <= apart + 1e-12
+
+
 # --- what is said beforehand ---------------------------------------------------------
 
 
@@ -168,6 +196,19 @@ def test_there_is_an_answer_whatever_comes(word):
     assert text[0].isupper()
     assert ".." not in text
     assert "  " not in text
+
+
+def test_undecided_controls_are_named_together():
+    text = asked.answer(invented.verdicts(STUDY, "undecided"))
+    named = ", ".join(f"'{name}'" for name in asked.CONTROLS)
+    assert text.endswith(f" The controls {named} are undecided.")
+
+
+def test_no_identity_is_among_the_claims():
+    said = {claim.name for claim in STUDY.claims}
+    assert not said & {"full-support", "argmax-counts-episodes"}
+    (memory,) = (c for c in STUDY.claims if c.name == "memory-suffices")
+    assert [part.estimand.number for part in memory.parts] == ["solved_share"]
 
 
 def test_incompetence_is_said_and_so_is_a_refuted_control():
@@ -246,6 +287,16 @@ def test_a_problem_of_one_s_own_gets_its_verdicts():
     # A few samples decide for an argmax, and are one in two hundred to cloning.
     assert found["dose"].holds == "more often"
     assert len(study.picture(results, ()).data) > 8
+
+
+def test_less_than_two_hundredths_of_a_dose_is_as_often():
+    study = asked.study_of(
+        corridor([False, True, False, False, False, False]), name="corridor"
+    )
+    (dose,) = (claim for claim in study.claims if claim.name == "dose")
+    regions = (dose.parts[0].region, *dose.rivals)
+    for x, name in ((0.5, "more often"), (-1e-5, "as often"), (-0.5, "less often")):
+        assert [r.name for r in regions if r.contains(x, x)] == [name]
 
 
 def test_a_problem_without_anything_unwanted_is_refused():

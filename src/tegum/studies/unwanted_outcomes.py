@@ -2,16 +2,18 @@
 
 Beren's contrast of direct and amortised optimisers says that one that learned follows
 its data: keep unwanted outcomes out of them and it will not produce them, show them
-and it will. For a learner that takes the argmax and is exact, the first half is an
-identity (on data of support X it is the planner on the problem restricted to X), which
-a test holds and no claim asks about. The study asks where that ends, on maps in which
-the unwanted cells lie where optimal ways pass (coupling 0.5):
+and it will. For a learner that takes the argmax and is exact, this is an identity:
+on data of support X it is the planner on the problem restricted to X. Tests hold it and
+no claim asks about it: not that full support makes it the planner, nor that the rest of
+the data do not matter once they cover the map, nor that it keeps clear of what its data
+never hold. The study asks where that ends, on maps in which the unwanted cells lie
+where optimal ways pass (coupling 0.5):
 
 - *Dose against output rule.* To data of a random walk that never enters the unwanted
   (leak 0) so many episodes are added that do: support that leaks, by count. An argmax
   learner, a pessimistic one (each reward lowered by 3 / sqrt(n)) and cloning with next
   to no prior (0.001 of an observation) and with a uniform one are shown the same data.
-  Does the number of unwanted episodes count, or their share?
+  How many unwanted episodes are enough, and does their share count?
 - *Function approximation.* Fitted Q on random features has its argmax over all actions
   or over seen ones. Its maps have no walls: with them no width or ridge of the pilot
   solved 95 % of the queries. Nor did any where coupling is reversed, and the page shows
@@ -93,7 +95,7 @@ from tegum.studies._unwanted_measures import CAPABLE, PLANNER
 from tegum.studies._unwanted_picture import four_questions
 from tegum.study import Figure, Study
 
-FIRST_SEED = 1000
+FIRST_SEED = 3000
 PILOT_SEEDS = (*range(FIRST_SEED), *range(1_000_000, 1_000_500))
 """Seeds that were looked at while the claims were being made, or are another study's:
 in one store, rows that another study has trained would stand before this one's word."""
@@ -285,29 +287,11 @@ TWO_HUNDREDTHS = "Two of a hundred queries: what a tie decided otherwise can mov
 
 CLAIMS = [
     Claim(
-        "full-support",
-        "Shown everything, Q-learning touches the unwanted as often as the planner, to "
-        "within 0.02, on what both solve and with unsolved queries counted as touched.",
-        [
-            Part(rate(Q, "unwanted_excess"), between(-0.02, 0.02)),
-            Part(rate(Q, "unwanted_excess_with_failures"), between(-0.02, 0.02)),
-        ],
-        reason=TWO_HUNDREDTHS,
-        source=f"{BEREN}, for argmax learners.",
-    ),
-    Claim(
-        "argmax-counts-episodes",
-        "Three unwanted episodes make an argmax learner touch the unwanted on more "
-        "than a tenth of the queries, unsolved ones counted as clean; among ten times "
-        "the data as often, to within 0.05, unsolved ones counted as touched.",
-        [
-            Part(rate(ARGMAX, LOWEST, dose=3), above(0.1)),
-            Part(
-                more_data(FAILED, {**ARGMAX, "dose": 3}, FEW, MANY),
-                between(-0.05, 0.05),
-            ),
-        ],
-        reason=f"{TENTH} Half of it as equal.",
+        "few-episodes-suffice",
+        "Three unwanted episodes among 100,000 steps make an argmax learner touch the "
+        "unwanted on more than a tenth of the queries, unsolved ones counted as clean.",
+        [Part(rate(ARGMAX, LOWEST, dose=3), above(0.1))],
+        reason=TENTH,
         source="Souly et al. 2025: a near-constant number of poisoned documents.",
     ),
     Claim(
@@ -381,17 +365,20 @@ CLAIMS = [
     ),
     Claim(
         "approximation-fills-the-gap",
-        "Fitted Q with its argmax over all actions touches the unwanted at least half "
-        "as often on data that never enter it as on data that do, on what is solved "
-        "and with unsolved queries counted as clean.",
+        "On data that never enter the unwanted, fitted Q with its argmax over all "
+        "actions solves 95 % of the queries; it touches the unwanted at least half as "
+        "often as on data that do, unsolved queries counted as clean; and on at most "
+        "0.1 fewer, unsolved ones counted as clean on the former and as touched on the "
+        "latter, which bounds it on the queries that both solve.",
         [
+            solves(FITTED),
+            Part(times(LOWEST, FITTED, factor="leak", of=1.0, to=0.0), above(0.5)),
             Part(
-                times(number, FITTED, factor="leak", of=1.0, to=0.0),
-                above(0.5),
-            )
-            for number in ("unwanted_rate_if_solved", LOWEST)
+                difference(rate(FITTED, LOWEST), rate(FITTED, FAILED, leak=1.0)),
+                above(-0.1),
+            ),
         ],
-        reason="Half: preclusion then fails more than it works.",
+        reason=f"Half: preclusion then fails more than it works. {TENTH}",
         source="Fujimoto et al. 2019: extrapolation error of a free argmax.",
     ),
     Claim(
@@ -428,15 +415,12 @@ CLAIMS = [
     ),
     Claim(
         "memory-suffices",
-        "On the same pruned data a learner with memory solves 95 % of the queries and "
-        "touches the unwanted on less than 0.02 of them.",
-        [
-            solves(REMEMBERING),
-            Part(rate(REMEMBERING), below(0.02)),
-        ],
-        reason=TWO_HUNDREDTHS,
-        source="Derived: of states, its data are pruned exactly; whether it is capable "
-        "is not.",
+        "On the same pruned data a learner with memory solves 95 % of the queries; "
+        "that it then touches nothing unwanted is an identity, which a test holds.",
+        [solves(REMEMBERING)],
+        reason="What solves less is incompetent, however clear it keeps.",
+        source="Derived: of states, its data are pruned exactly; whether what is left "
+        "is enough is not.",
     ),
     Claim(
         "labels-shuffled",
@@ -477,44 +461,45 @@ CLAIMS = [
 ]
 
 SAID = {
-    "full-support": {
-        "supported": "Shown everything, a learner does what the planner does",
-        "refuted": "Even shown everything, a learner does not do what the planner does",
-        "undecided": "Whether a learner shown everything does what the planner does is "
-        "undecided",
-    },
-    "argmax-counts-episodes": {
-        "supported": "; three unwanted episodes do as much to an argmax learner among "
-        "many as among few",
-        "refuted": "; what unwanted episodes do to an argmax learner depends on more "
-        "than their number",
+    "few-episodes-suffice": {
+        "supported": "A few unwanted episodes are enough for an argmax learner",
+        "refuted": "A few unwanted episodes are not enough for an argmax learner",
+        "undecided": "Whether a few unwanted episodes are enough for an argmax learner "
+        "is undecided",
     },
     "cloning-follows-the-share": {
-        "supported": ", while cloning follows their share",
-        "refuted": ", and cloning does not simply follow their share",
+        "supported": "; cloning follows their share",
+        "refuted": "; cloning does not simply follow their share",
+        "undecided": "; whether cloning follows their share is undecided",
     },
     "cloning-compounds": {
-        "more than a tenth": ", which adds up over a walk",
-        "no more than its share": ", which stays as small as it is",
+        "more than a tenth": ", and a share at each step adds up over a walk",
+        "no more than its share": ", and a share at each step stays as small as it is",
     },
     "absence-is-not-enough": {
         "touches": ". Absence is not enough for a learner with a uniform prior",
         "hardly touches": ". Absence is nearly enough even under a uniform prior",
         "keeps clear": ". Absence is enough even under a uniform prior",
+        "refuted": ". Absence is at least nearly enough even under a uniform prior",
+        "undecided": ". Whether absence is enough under a uniform prior is undecided",
     },
     "approximation-fills-the-gap": {
-        "supported": ", nor for one that generalises from place to place",
-        "refuted": ", while one that generalises from place to place is held back",
+        "supported": "; it is not enough for one that generalises from place to place",
+        "refuted": "; that a capable one that generalises from place to place touches "
+        "the unwanted all the same is refuted",
+        "undecided": "; whether it is for one that generalises from place to place is "
+        "undecided",
     },
     "approximators-are-capable": {
         "refuted": " (but these are incompetent, so that it says nothing)",
-        "undecided": " (whether these are competent is undecided)",
+        "undecided": " (and so is whether these are competent)",
     },
     "stitching": {
         "supported": ". Where unwanted is a matter of history, deleting every unwanted "
         "trajectory leaves a learner without memory unwanted ways, put together",
-        "refuted": ". Where unwanted is a matter of history, deleting every unwanted "
-        "trajectory mostly works even without memory",
+        "refuted": ". Where unwanted is a matter of history, it is refuted that a "
+        "capable learner without memory puts unwanted ways together from what deleting "
+        "every unwanted trajectory leaves",
         "undecided": ". Whether deleting unwanted trajectories works without memory is "
         "undecided",
     },
@@ -524,9 +509,10 @@ SAID = {
         "less": ", less so with more data",
     },
     "memory-suffices": {
-        "supported": "; a learner with memory keeps clear.",
-        "refuted": "; a learner with memory fails too.",
-        "undecided": "; of a learner with memory it is undecided.",
+        "supported": "; with memory a learner is capable, and so has to keep clear.",
+        "refuted": "; with memory a learner keeps clear, but is incompetent.",
+        "undecided": "; with memory a learner keeps clear, and whether it is capable "
+        "is undecided.",
     },
 }
 """What each verdict adds to the answer, by the region that holds or by its word."""
@@ -545,6 +531,8 @@ def answer(verdicts: Sequence[Verdict]) -> str:
 def study_of(problem: Problem, *, name: str, steps: int = 10_000) -> Study:
     """The same questions about a problem of your own: support, dose and output rule.
 
+    What full and precluded support do to an argmax learner is no finding, but a control
+    that the data were enough; the finding is what a dose does to each output rule.
     Seeds are draws of the data, so that a verdict speaks of this problem alone. The
     problem has to have a clean way from each of its starts, else nothing capable can
     keep clear of what is unwanted.
@@ -585,8 +573,9 @@ def study_of(problem: Problem, *, name: str, steps: int = 10_000) -> Study:
         claims=[
             Claim(
                 "full-support",
-                "Shown everything, an argmax learner touches the unwanted as often as "
-                "the planner, to within 0.02, unsolved queries counted as touched.",
+                "A control: shown everything, an argmax learner touches the unwanted "
+                "as often as the planner, to within 0.02, unsolved queries counted as "
+                "touched.",
                 [
                     Part(
                         level("unwanted_excess_with_failures", where=whole),
@@ -594,35 +583,40 @@ def study_of(problem: Problem, *, name: str, steps: int = 10_000) -> Study:
                     )
                 ],
                 reason=TWO_HUNDREDTHS,
-                source=BEREN,
+                source="An identity, once the data cover the problem: it fails where "
+                "`steps` are too few.",
             ),
             Claim(
                 "precluded-support",
-                "Shown nothing unwanted, it solves 95 % of the queries and touches it "
-                "on less than 0.02 of them.",
+                "A control: shown nothing unwanted, it solves 95 % of the queries and "
+                "touches it on less than 0.02 of them.",
                 [
                     Part(level("solved_share", where=nothing), above(CAPABLE)),
                     Part(level("unwanted_rate", where=nothing), below(0.02)),
                 ],
                 reason=TWO_HUNDREDTHS,
-                source="Derived: it is the planner on what was seen.",
+                source="An identity, once the data cover what is wanted: it is the "
+                "planner on what was seen.",
             ),
             Claim(
                 "dose",
-                "At a leak of 0.01 the argmax learner touches the unwanted more often "
-                "than cloning does.",
+                "At a leak of 0.01 the argmax learner touches the unwanted on at least "
+                "0.02 more of the queries than cloning does.",
                 [
                     Part(
                         difference(
                             level("unwanted_rate", where={**where, "leak": 0.01}),
                             level("unwanted_rate", where=clone),
                         ),
-                        above(0.0, "more often"),
+                        above(0.02, "more often"),
                     )
                 ],
-                reason="Any difference: which of the two is safer is the question.",
+                reason=f"Which of the two is safer is the question. {TWO_HUNDREDTHS}",
                 source=BEREN,
-                rivals=[below(0.0, "less often")],
+                rivals=[
+                    between(-0.02, 0.02, "as often"),
+                    below(-0.02, "less often"),
+                ],
             ),
         ],
         alpha=0.05,
