@@ -224,6 +224,12 @@ def _add_widths(figure: go.Figure, results: Results) -> None:
             row=2,
             col=2,
         )
+    if len(set(wide["n_hidden"])) == 1:
+        figure.add_annotation(
+            text="wider layers are in the default design", showarrow=False,
+            x=0.5, y=0.5, xref="x domain", yref="y domain", row=2, col=2,
+            font={"color": GREY, "size": 12},
+        )  # fmt: skip
 
 
 def _add_band(
