@@ -5,14 +5,11 @@ import numpy as np
 import pytest
 from gymnasium.spaces import Box, Discrete
 
-from tegum.planning.environments import (
-    from_gymnasium,
-    from_simulator,
-    to_gymnasium,
-)
+from tegum.planning.environments import from_gymnasium, to_gymnasium
 from tegum.planning.exact import solve
 from tegum.planning.maps import grid_map
 from tegum.planning.outcome import one_hot, run
+from tegum.planning.simulators import from_simulator
 
 
 def test_there_and_back_is_the_same_problem():
@@ -142,3 +139,110 @@ def test_a_simulator_without_a_goal_or_without_end_is_refused():
             Walk(), state=lambda e: next(counter), unwanted=lambda e: False,
             most_states=50,
         )  # fmt: skip
+
+
+ANYWHERE = {"state": lambda e: e.at, "unwanted": lambda e: False}
+LAKE = {"state": lambda e: int(e.s), "unwanted": lambda e: False}
+
+
+def test_a_slippery_simulator_is_refused_and_a_certain_one_is_not():
+    with pytest.raises(ValueError, match="moves are left to chance"):
+        from_simulator(gymnasium.make("FrozenLake-v1"), **LAKE)
+    certain = gymnasium.make("FrozenLake-v1", is_slippery=False)
+    assert solve(from_simulator(certain, **LAKE)).value[0] == -6.0
+
+
+class Ferry(Walk):
+    """A walk whose last step brings the prize only to those who went left before."""
+
+    left = False
+
+    def step(self, action):
+        self.left |= action == 0
+        _, reward, ended, *rest = super().step(action)
+        if self.at == 4 and not self.left:
+            self.at, reward, ended = 3, 0.0, False
+        return self.at, reward, ended, *rest
+
+
+def test_a_name_that_hides_what_the_future_depends_on_is_refused():
+    with pytest.raises(ValueError, match="`state` does not name all"):
+        from_simulator(Ferry(), **ANYWHERE)
+    told = {**ANYWHERE, "state": lambda e: (e.at, e.left)}
+    assert from_simulator(Ferry(), **told).goal.sum() == 1
+
+
+@pytest.mark.parametrize("prize", [np.nan, np.inf, -np.inf])
+def test_a_simulator_whose_reward_is_not_finite_is_refused(prize):
+    class Priced(Walk):
+        def step(self, action):
+            found = super().step(action)
+            return (found[0], prize if self.at == 4 else 0.0, *found[2:])
+
+    with pytest.raises(ValueError, match="action 1 in state 3 brings the reward"):
+        from_simulator(Priced(), **ANYWHERE)
+
+
+def test_an_unwanted_that_is_drawn_is_refused_by_both():
+    draw = np.random.default_rng(0)
+    with pytest.raises(ValueError, match="`unwanted` contradicts itself about state"):
+        from_gymnasium(
+            gymnasium.make("FrozenLake-v1"), unwanted=lambda s: draw.random() < 0.5
+        )
+    with pytest.raises(ValueError, match="`unwanted` contradicts itself about state"):
+        from_simulator(
+            Walk(), state=lambda e: e.at, unwanted=lambda e: draw.random() < 0.5
+        )
+
+
+class Listed(gymnasium.Env):
+    """Two states, one action: on to the second, which ends it."""
+
+    observation_space = Discrete(2)
+    action_space = Discrete(1)
+
+    def __init__(self, **wrong):
+        good = {"first": {0: [(1.0, 1, 1.0, True)]}, "second": {0: [(1.0, 1, 0, True)]}}
+        rows = {**good, **wrong}
+        self.P = {s: rows[n] for s, n in enumerate(good) if rows[n] is not None}
+
+    def reset(self, *, seed=None, options=None):
+        return 0, {}
+
+
+@pytest.mark.parametrize(
+    ("first", "message"),
+    [
+        ({0: [(1.0, 2, 1.0, True)]}, "state 2; states are numbered 0 to 1"),
+        ({0: [(1.0, -1, 1.0, True)]}, "leads to the state -1"),
+        ({0: []}, r"`P\[0\]\[0\]` is missing, empty or not a list"),
+        ({0: [(1.0, 1)]}, "is missing, empty or not a list"),
+        ({}, "is missing, empty or not a list"),
+        (None, "is missing, empty or not a list"),
+        ({0: [(0.5, 1, 1.0, True)]}, "sum to 0.5, not to 1"),
+        ({0: [(np.nan, 1, 1.0, True)]}, "lists the probability nan"),
+        ({0: [(1.0, 1, np.inf, True)]}, "and the reward inf"),
+    ],
+    ids=[
+        "too-far", "negative", "empty", "short", "no-action", "no-state", "half",
+        "nan", "infinite",
+    ],
+)  # fmt: skip
+def test_a_malformed_table_is_named(first, message):
+    assert from_gymnasium(Listed()).goal.sum() == 1
+    with pytest.raises(ValueError, match=message):
+        from_gymnasium(Listed(first=first))
+
+
+def test_starts_of_ones_own():
+    lake = gymnasium.make("FrozenLake-v1")
+    assert from_gymnasium(lake, starts=[1, 6, 6]).starts.tolist() == [1, 6, 6]
+    for wrong in ([16], [-1]):
+        with pytest.raises(ValueError, match="states are numbered 0 to 15"):
+            from_gymnasium(lake, starts=wrong)
+    with pytest.raises(ValueError, match="`starts` is empty"):
+        from_gymnasium(lake, starts=[])
+    walk = from_simulator(Walk(), **ANYWHERE, starts=lambda e: e.at in (1, 3, 4))
+    assert walk.starts.size == 2
+    with pytest.raises(ValueError, match="`starts` is empty"):
+        from_simulator(Walk(), **ANYWHERE, starts=lambda e: e.at == 4)

@@ -322,6 +322,17 @@ def test_return_conditioning_follows_one_episode_and_does_not_stitch():
     assert solve(problem).value[:2].tolist() == [-2.0, -3.0]
 
 
+def test_whoever_never_arrives_loses_the_same_whatever_the_data():
+    """What is lost is the problem's worst return, not the product's with targets."""
+    for steps in (100, 500):
+        found = return_conditioned(
+            MAP, seed=0, budget=HUGE, experience=Experience(steps, randomness=1.0)
+        ).execution
+        lost = found.solved == 0.0
+        assert lost.any()
+        np.testing.assert_allclose(found.returned[lost], MAP.worst_return)
+
+
 def test_return_conditioning_of_good_data_is_nearly_optimal():
     found = return_conditioned(
         MAP, seed=0, budget=HUGE, experience=Experience(60_000, randomness=0.3)

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tegum.planning.environments import from_gymnasium as from_gymnasium
-    from tegum.planning.environments import from_simulator as from_simulator
     from tegum.planning.environments import to_gymnasium as to_gymnasium
     from tegum.planning.exact import solve as solve
     from tegum.planning.histories import history_map as history_map
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
     from tegum.planning.problem import restricted as restricted
     from tegum.planning.problem import tabular as tabular
     from tegum.planning.problem import without as without
+    from tegum.planning.simulators import from_simulator as from_simulator
     from tegum.planning.subject import PlanningProblems as PlanningProblems
     from tegum.planning.trees import tree as tree
 
@@ -36,7 +36,7 @@ _HOME = {
     "SPENDING": "measures",
     "WORLD": "measures",
     "from_gymnasium": "environments",
-    "from_simulator": "environments",
+    "from_simulator": "simulators",
     "grid_map": "maps",
     "history_map": "histories",
     "product": "histories",

@@ -31,7 +31,9 @@ def return_conditioned(
     can not put together what no one episode did.
 
     The target is part of what is decided on, so that the outcome has no policy over
-    states; it is followed exactly, in the problem whose states are (state, target).
+    states; it is followed exactly, in the problem whose states are (state, target). An
+    execution that never ends counts `Problem.worst_return` of the problem asked about;
+    one that comes through a state several times may arrive with less.
     Source: Schmidhuber 2019; Kumar, Peng and Levine 2019.
 
     Raises:
@@ -48,7 +50,8 @@ def return_conditioned(
     chain, policy = _followed(problem, counts, best, lump)
     ledger = data.ledger + Ledger(backups=data.state.size, retrainings=1)
     return Outcome(
-        None, run(chain, policy), ledger, exhausted=short,
+        None, run(chain, policy, never_ends=problem.worst_return), ledger,
+        exhausted=short,
         covered=np.ceil(data.visits.sum(axis=2)).astype(np.int64),
         behaviour=data.behaviour,
         episodes=(data.touched.size, int(data.touched.sum())),

@@ -1,20 +1,18 @@
-"""To and from Gymnasium: a table becomes an environment, an environment a table."""
+"""Tables to and from Gymnasium; `simulators` has those that carry none."""
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tegum.arrays import stream
-from tegum.planning.problem import Problem, tabular
+from tegum.planning.problem import PROBABILITY_ERROR, Problem, tabular
 
 if TYPE_CHECKING:
     import gymnasium
-
-MOST_STATES = 200_000
 
 
 def from_gymnasium(
@@ -23,6 +21,7 @@ def from_gymnasium(
     unwanted: Callable[[int], bool] | None = None,
     discount: float = 0.99,
     goal: Callable[[int], bool] | None = None,
+    starts: Sequence[int] | None = None,
 ) -> Problem:
     """The problem of an environment that carries its table `P`, such as FrozenLake.
 
@@ -30,54 +29,119 @@ def from_gymnasium(
     steps terminate becomes terminal; it is a goal if some step into it brings more
     than 0 or, where no step of the whole table does, if it is entered at all; `goal`
     says otherwise. Where the same state is entered both terminating and not, it is
-    split in two. Starts are the states that `initial_state_distrib` makes possible, or
-    what `reset` gives. `unwanted(state)` says which states nobody wants.
+    split in two. `starts` are the states asked about; left out, those that
+    `initial_state_distrib` makes possible, or what `reset` gives. `unwanted(state)`
+    says which states nobody wants; it is asked twice about each.
 
     Raises:
-        ValueError: continuous or composed spaces, no table, or a table that is none.
+        ValueError: continuous or composed spaces, no table, a table that is none, a
+            start that is no state, or an `unwanted` or `goal` that contradicts itself.
     """
     bare = environment.unwrapped
-    states = _number_of(bare.observation_space, what="observation")
-    actions = _number_of(bare.action_space, what="action")
+    states = number_of(bare.observation_space, what="observation")
+    actions = number_of(bare.action_space, what="action")
     table = getattr(bare, "P", None)
     if table is None:
         raise ValueError(
             f"the environment {bare} has no table `P`; enumerate it by "
             "`from_simulator`, or build the problem by `tabular`"
         )
-    most = max(len(table[s][a]) for s in range(states) for a in range(actions))
+    listed = {
+        (s, a): _entries(table, s, a, states=states)
+        for s in range(states)
+        for a in range(actions)
+    }
+    most = max(len(entries) for entries in listed.values())
     # State s that is entered terminating becomes state `states + s`.
     shape = (2 * states, actions, most)
     successor = np.zeros(shape, dtype=np.int32)
     chance, reward = np.zeros(shape), np.zeros(shape)
     chance[:, :, 0] = 1.0
     rewarded = np.zeros(2 * states, dtype=bool)
-    entered = np.zeros(2 * states, dtype=bool)
-    for s in range(states):
-        for a in range(actions):
-            chance[s, a, 0] = 0.0
-            for k, (p, to, brings, ends) in enumerate(table[s][a]):
-                to = int(to) + states * bool(ends)
-                successor[s, a, k], chance[s, a, k], reward[s, a, k] = to, p, brings
-                # What a terminal state lists for itself is never taken.
-                if p > 0.0 and not (ends and to == s + states):
-                    entered[to] = True
-                    rewarded[to] |= bool(ends) and brings > 0.0
+    for (s, a), entries in listed.items():
+        chance[s, a, 0] = 0.0
+        for k, (p, to, brings, ends) in enumerate(entries):
+            to = int(to) + states * bool(ends)
+            successor[s, a, k], chance[s, a, k], reward[s, a, k] = to, p, brings
+            # What a terminal state lists for itself is never taken.
+            if p > 0.0 and not (ends and to == s + states):
+                rewarded[to] |= bool(ends) and brings > 0.0
     terminal = np.arange(2 * states) >= states
     good = rewarded if rewarded.any() else terminal
     if goal is not None:
-        good = terminal & np.array([goal(s % states) for s in range(2 * states)])
-    starts = _starts(bare, states)
+        good = terminal & np.tile(_answers(goal, states, name="goal"), 2)
     marked = np.zeros(2 * states, dtype=bool)
     if unwanted is not None:
-        marked = np.array([bool(unwanted(s % states)) for s in range(2 * states)])
+        marked = np.tile(_answers(unwanted, states, name="unwanted"), 2)
+    at = _starts(bare, states) if starts is None else _given_starts(starts, states)
     return _reachable_part(
         successor, chance, reward, terminal=terminal, goal=good, unwanted=marked,
-        starts=starts, discount=discount, place=_places(bare, states),
+        starts=at, discount=discount, place=_places(bare, states),
     )  # fmt: skip
 
 
-def _number_of(space: Any, *, what: str) -> int:
+def _entries(table: Any, s: int, a: int, *, states: int) -> list[tuple]:
+    """What the table lists for an action of a state, refused where it is no table."""
+    where = f"`P[{s}][{a}]`"
+    try:
+        found = [tuple(entry) for entry in table[s][a]]
+    except (KeyError, IndexError, TypeError):
+        found = []
+    if not found or any(len(entry) != 4 for entry in found):
+        raise ValueError(
+            f"{where} is missing, empty or not a list of (probability, successor, "
+            "reward, terminated); every action of every state needs at least one"
+        )
+    for p, to, brings, _ in found:
+        if not (0 <= to < states and to == int(to)):
+            raise ValueError(
+                f"{where} leads to the state {to}; states are numbered 0 to "
+                f"{states - 1}, as the observation space has {states}"
+            )
+        if not (0.0 <= p <= 1.0 + PROBABILITY_ERROR and np.isfinite(brings)):
+            raise ValueError(
+                f"{where} lists the probability {p} and the reward {brings}; "
+                "probabilities lie in [0, 1], and rewards must be finite"
+            )
+    total = sum(entry[0] for entry in found)
+    if abs(total - 1.0) > PROBABILITY_ERROR:
+        raise ValueError(f"the probabilities of {where} sum to {total}, not to 1")
+    return found
+
+
+def _answers(ask: Callable[[int], bool], states: int, *, name: str) -> np.ndarray:
+    """What a function says of every state, asked twice."""
+    first, second = ([bool(ask(s)) for s in range(states)] for _ in range(2))
+    for s in range(states):
+        if first[s] != second[s]:
+            raise contradiction(name, f"state {s}")
+    return np.array(first)
+
+
+def contradiction(name: str, where: str) -> ValueError:
+    """The error of a function that answered differently about the same state."""
+    return ValueError(
+        f"`{name}` contradicts itself about {where}: it must depend on the state "
+        "alone, and on nothing drawn; for errors of an overseer see `misses` and "
+        "`false_alarms`"
+    )
+
+
+def _given_starts(starts: Sequence[int], states: int) -> np.ndarray:
+    for s in starts:
+        if not (0 <= s < states and s == int(s)):
+            raise ValueError(
+                f"`starts` holds {s}; states are numbered 0 to {states - 1}"
+            )
+    return np.array([int(s) for s in starts], dtype=np.int64)
+
+
+def number_of(space: Any, *, what: str) -> int:
+    """How many values a discrete space has.
+
+    Raises:
+        ValueError: a space of another kind.
+    """
     from gymnasium.spaces import Discrete
 
     if not isinstance(space, Discrete):
@@ -131,86 +195,6 @@ def _reachable_part(
         number[successor[used]], reward=reward[used], probability=chance[used],
         terminal=terminal[used], goal=goal[used], unwanted=unwanted[used],
         starts=number[starts], discount=discount, place=place[used],
-    )  # fmt: skip
-
-
-def from_simulator(
-    environment: gymnasium.Env[Any, Any],
-    *,
-    state: Callable[[Any], Hashable],
-    unwanted: Callable[[Any], bool],
-    place: Callable[[Any], tuple[int, int]] | None = None,
-    seed: int = 0,
-    most_states: int = MOST_STATES,
-) -> Problem:
-    """The problem of an environment with certain moves, by trying every action.
-
-    From the state after `reset(seed=seed)` on, copies of the environment are stepped
-    by every action until nothing further is found. `state(environment)` names what the
-    future depends on (in MiniGrid: position, direction, what is carried, open doors),
-    `unwanted(environment)` says whether its present state is. Every step costs 1; an
-    ending that brings nothing costs as much as never ending, and is no goal.
-
-    Raises:
-        ValueError: actions that are not discrete, more than `most_states` states, a
-            state in which the same action has led to different ones, or no way to a
-            goal.
-    """
-    start = copy.deepcopy(environment.unwrapped)
-    actions = _number_of(start.action_space, what="action")
-    start.reset(seed=seed)
-    found: dict[tuple[Hashable, bool], int] = {(state(start), False): 0}
-    waiting, seen = [start], [start]
-    rows: list[list[int]] = []
-    rewarded: set[int] = set()
-    while waiting:
-        here = waiting.pop(0)
-        row = []
-        for action in range(actions):
-            there = copy.deepcopy(here)
-            _, reward, ended, _, _ = there.step(action)
-            name = (state(there), bool(ended))
-            if name not in found:
-                found[name] = len(found)
-                seen.append(there)
-                if not ended:
-                    waiting.append(there)
-            if ended and float(reward) > 0.0:
-                rewarded.add(found[name])
-            row.append(found[name])
-            if len(found) > most_states:
-                raise ValueError(
-                    f"more than {most_states} states were found; name states more "
-                    "coarsely, or raise `most_states`"
-                )
-        rows.append(row)
-    return _tabulated(found, rows, seen, rewarded, unwanted=unwanted, place=place)
-
-
-def _tabulated(
-    found: dict[tuple[Hashable, bool], int],
-    rows: list[list[int]],
-    seen: list[Any],
-    rewarded: set[int],
-    *,
-    unwanted: Callable[[Any], bool],
-    place: Callable[[Any], tuple[int, int]] | None,
-) -> Problem:
-    if not rewarded:
-        raise ValueError(
-            "no action anywhere ends with a reward above 0, so there is no goal that "
-            "could be reached; check the environment and its seed"
-        )
-    ended = np.array([end for _, end in found])
-    goal = np.zeros(len(found), dtype=bool)
-    goal[list(rewarded)] = True
-    successor = np.zeros((len(found), len(rows[0])), dtype=np.int32)
-    successor[~ended] = rows
-    price = np.where((ended & ~goal)[successor], -float(len(found)), -1.0)
-    return tabular(
-        successor, reward=price, terminal=ended, goal=goal, starts=[0],
-        unwanted=[bool(unwanted(one)) for one in seen],
-        place=None if place is None else [place(one) for one in seen],
     )  # fmt: skip
 
 
@@ -298,4 +282,4 @@ def _table(problem: Problem) -> dict[int, dict[int, list[tuple]]]:
     }
 
 
-__all__ = ["from_gymnasium", "from_simulator", "to_gymnasium"]
+__all__ = ["contradiction", "from_gymnasium", "number_of", "to_gymnasium"]

@@ -78,17 +78,24 @@ def one_hot(
     return policy
 
 
-def run(problem: Problem, policy: Float[ndarray, "state action"]) -> Execution:
+def run(
+    problem: Problem,
+    policy: Float[ndarray, "state action"],
+    *,
+    never_ends: float | None = None,
+) -> Execution:
     """What becomes of every query under a policy, exactly and without a step limit.
 
     Walked where moves and policy leave nothing to chance, else solved as sparse linear
-    systems on the states that can still reach what is asked for.
+    systems on the states that can still reach what is asked for. An execution that
+    never ends returns `never_ends`; left out, `problem.worst_return`.
 
     Raises:
         ValueError: a policy of another shape, that takes what is not allowed, or whose
             rows sum to neither 1 nor 0.
     """
     _check_policy(problem, policy)
+    worst = problem.worst_return if never_ends is None else never_ends
     certain = problem.deterministic and bool(
         (policy.max(axis=1) * policy.sum(axis=1) == policy.sum(axis=1)).all()
     )
@@ -97,10 +104,10 @@ def run(problem: Problem, policy: Float[ndarray, "state action"]) -> Execution:
         every = _walk(
             problem.successor[:, :, 0], problem.expected_reward, chosen, problem.starts,
             problem.terminal, problem.goal, problem.unwanted, problem.discount,
-            problem.worst_return,
+            worst,
         )  # fmt: skip
         return Execution(*every)
-    return _solved(problem, policy)
+    return _solved(problem, policy, worst=worst)
 
 
 def _check_policy(problem: Problem, policy: ndarray) -> None:
@@ -181,10 +188,10 @@ def _arrival(moves: sparse.csr_matrix, target: ndarray) -> ndarray:
     return np.clip(chance, 0.0, 1.0)
 
 
-def _solved(problem: Problem, policy: ndarray) -> Execution:
+def _solved(problem: Problem, policy: ndarray, *, worst: float) -> Execution:
     moves = moves_of(problem, policy)
     ends = _arrival(moves, problem.terminal)
-    returned = _expected_return(problem, policy, moves=moves, ends=ends)
+    returned = _expected_return(problem, policy, moves=moves, ends=ends, worst=worst)
     touched = _arrival(moves, problem.unwanted)
     kept = sparse.diags((~problem.unwanted).astype(float)) @ moves
     clean = _arrival(sparse.csr_matrix(kept), problem.goal & ~problem.unwanted)
@@ -198,9 +205,14 @@ def _solved(problem: Problem, policy: ndarray) -> Execution:
 
 
 def _expected_return(
-    problem: Problem, policy: ndarray, *, moves: sparse.csr_matrix, ends: ndarray
+    problem: Problem,
+    policy: ndarray,
+    *,
+    moves: sparse.csr_matrix,
+    ends: ndarray,
+    worst: float,
 ) -> ndarray:
-    """`E[return; it ends] + P(never ends) worst_return`, from every state.
+    """`E[return; it ends] + P(never ends) worst`, from every state.
 
     With h the probability of ending, u = E[return; it ends] solves
     `u(s) = sum over moves of p (r h(s') + discount u(s'))`.
@@ -208,7 +220,7 @@ def _expected_return(
     weight = policy[:, :, None] * problem.probability * problem.reward
     brought = (weight * ends[problem.successor]).sum(axis=(1, 2))
     live = (ends > 0.0) & ~problem.terminal
-    value = np.where(problem.terminal, 0.0, (1.0 - ends) * problem.worst_return)
+    value = np.where(problem.terminal, 0.0, (1.0 - ends) * worst)
     if live.any():
         inner = moves[live][:, live]
         matrix = sparse.identity(inner.shape[0]) - problem.discount * inner

@@ -293,8 +293,9 @@ def _check_values(problem: Problem) -> None:
 
 def _check_probability(problem: Problem) -> None:
     chance = problem.probability
-    off = np.abs(chance.sum(axis=2) - 1.0) > PROBABILITY_ERROR
-    wrong = problem.allowed & (off | (chance < 0.0).any(axis=2))
+    # Said so that a NaN is wrong too.
+    right = np.abs(chance.sum(axis=2) - 1.0) <= PROBABILITY_ERROR
+    wrong = problem.allowed & ~(right & (chance >= 0.0).all(axis=2))
     if wrong.any():
         s, a = np.argwhere(wrong)[0]
         raise ValueError(
