@@ -11,6 +11,8 @@ from tegum.store import Store
 from tegum.store.places import Memory
 from tegum.studies import _pruning_figures as figures
 from tegum.studies import _pruning_maps as maps
+from tegum.studies import _pruning_measures as measures
+from tegum.studies import _pruning_picture as picture
 from tegum.studies import pruning_cost as asked
 from tegum.studies._pruning_ladders import SIZES, TOGETHER, PruningLadders
 from tegum.studies._pruning_measures import CHECKS, PRUNING, forecasts, power_law
@@ -62,6 +64,33 @@ def test_eager_inspection_of_complete_data_sees_every_state_once(ladder):
     assert (ladder.arrays["eager"][:, 0] > ladder.arrays["states"]).all()
 
 
+def test_eager_search_is_shown_every_state_and_pays_for_each_query(ladder):
+    shown = ladder.arrays["eager_search"]
+    assert (shown[:, :, 0] == ladder.arrays["states"][:, None]).all()
+    assert (shown[:, 0, 1] > shown[:, 1, 1]).all()
+
+
+def test_starting_over_costs_data_a_whole_solution_for_each_refusal():
+    arrays = {
+        "matched": np.array([[[50, 1000, 9], [50, 250, 4]]] * 2),
+        "eager": np.array([[4000, 100, 500, 300]] * 2),
+        "eager_search": np.array([[[100, 50], [100, 5]]] * 2),
+    }
+    found = measures._operations(arrays)
+    assert found["matched_operations_ratio"] == 0.25
+    assert found["restarted_operations_ratio"] == 1.7  # (500 + 4 * 300) / 1000
+    assert found["eager_operations_ratio"] == 10.0
+
+
+def test_breaches_are_maps_on_which_a_certificate_left_too_much(ladder):
+    left = ladder.arrays["rates"].copy()
+    left[:, 3] = 0.0
+    for many in (0, 2):
+        left[:many, 3] = 0.06
+        changed = Artifact({**ladder.arrays, "rates": left})
+        assert PRUNING(changed, row())["certificate_breaches"] == many
+
+
 def test_more_queries_never_ask_less_and_never_more_than_every_state(ladder):
     for place, checks in enumerate(ladder.arrays["together"][:, :, 0]):
         known = checks[checks >= 0]
@@ -89,7 +118,7 @@ def test_with_fixed_ties_search_and_data_ask_the_very_same():
     common = {
         "oracle": oracle, "pruning": maps.Pruning("lazy"), "seed": 3, "budget": 10**9,
     }  # fmt: skip
-    searched = maps.pruned_search(some, maps._no_search, **common)
+    searched = maps.pruned_search(some, maps._search, **common)
     learned = maps.pruned_learning(
         some, maps._learner, experience=maps.COMPLETE, **common
     )
@@ -260,8 +289,32 @@ def test_the_answer_is_sentences_for_every_word(word):
     assert ("Beware" in said) == (word == "refuted")
 
 
+def test_the_answer_names_the_controls_that_are_undecided():
+    said = STUDY.answer(invented.verdicts(STUDY, "undecided"))
+    for name in asked.CONTROL_CLAIMS:
+        assert f"'{name}'" in said
+    assert "undecided" not in STUDY.answer(invented.verdicts(STUDY, "supported"))
+
+
+@pytest.mark.parametrize(
+    ("losses", "words"),
+    [
+        (np.linspace(0.15, 0.3, 60), "better than saturation"),
+        (np.linspace(-0.3, -0.15, 60), "saturation better"),
+        (np.linspace(0.01, 0.08, 60), "or saturation"),
+        (np.full(60, np.nan), "or saturation"),
+    ],
+)
+def test_an_exponent_says_whether_it_is_told_from_saturation(losses, words):
+    found = invented.results(STUDY, seeds=2)
+    columns = {"saturation_loss_one": losses}
+    found = replace(found, columns=columns)
+    assert picture.law_text(found, "one") == words
+    assert picture.law_text(found, "sixteen") == "slope only"
+
+
 def test_the_answer_follows_the_region_that_holds():
-    for name in ("strong-coupling", "operations-of-search", "mistakes-selected"):
+    for name in ("strong-coupling", "mistakes-selected"):
         claim = next(claim for claim in asked.CLAIMS if claim.name == name)
         regions = [claim.parts[0].region, *claim.rivals]
         answers = {
@@ -281,7 +334,8 @@ class Kept(Store):
         size = np.ones((len(SIZES), 1, 1), dtype=np.int64)
         return Artifact(
             {
-                "eager": (size * [[4000, 1000, 5000]]).reshape(len(SIZES), 3),
+                "eager": (size * [[4000, 1000, 5000, 900]]).reshape(len(SIZES), 4),
+                "eager_search": size * [[1000, 600], [1000, 50]],
                 "matched": size * [[100, 20_000, 9], [100, 8_000, 9]],
                 "alone": size * [[10, 9_000, 3]],
             }
@@ -333,10 +387,13 @@ def test_the_table_says_holds_and_fails():
     found.columns["share_one"][:] = 0.02
     found.columns["matched_ratio"][:] = 1.01
     found.columns["matched_operations_ratio"][:] = 0.25
+    found.columns["eager_operations_ratio"][:] = 5.0
     table = regimes(found.where(**figure_named("pruning-regimes").where), Kept()).data[
         0
     ]
     last = table.cells.values[-1]
-    assert last[0] == "holds; search's operations are 4.0 times as many"
-    assert last[1] == "holds"
-    assert last[3] == "fails: data 50 times dearer"
+    assert last[0].startswith("holds; search's operations are 4.0 times as many")
+    assert last[1] == "holds; data's operations are 5.0 times as many"
+    assert last[2] == "holds"
+    assert last[4] == "fails: data 50 times dearer"
+    assert table.cells.values[2][7] == "not measured here"

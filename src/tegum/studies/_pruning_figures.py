@@ -26,7 +26,7 @@ COST_NAMES = {"one": "one query", "all": "every query", "certificate": "certific
 
 
 def prices(results: Results, store: Store) -> go.Figure:
-    """Total cost against the price of a check in operations, data beside search."""
+    """Total cost against the price of a check in operations, by procedure."""
     figure = make_subplots(
         rows=1,
         cols=2,
@@ -52,9 +52,10 @@ def prices(results: Results, store: Store) -> go.Figure:
 
 LINES = (
     ("data, eager, any number of queries", GREY, "solid"),
-    ("data, lazy, 16 queries", PALETTE[1], "dash"),
-    ("search, lazy, 16 queries", PALETTE[3], "dashdot"),
-    ("search, lazy, one query", PALETTE[0], "dot"),
+    ("data, lazy with repair, 16 queries", PALETTE[1], "dash"),
+    ("search, lazy with restarts, 16 queries", PALETTE[3], "dashdot"),
+    ("search, lazy with restarts, one query", PALETTE[0], "dot"),
+    ("search, eager, 16 queries", PALETTE[2], "longdash"),
 )
 
 
@@ -63,8 +64,9 @@ def _spent(arrays: Any) -> Float[ndarray, "line 2"]:
     eager = arrays["eager"][-2]
     searched, learned = arrays["matched"][-2]
     alone = arrays["alone"][-2].mean(axis=0)
+    shown = arrays["eager_search"][-2, 0]
     return np.array(
-        [eager[1:3], learned[:2], searched[:2], alone[:2]], dtype=np.float64
+        [eager[1:3], learned[:2], searched[:2], alone[:2], shown], dtype=np.float64
     )
 
 

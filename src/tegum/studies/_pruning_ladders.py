@@ -79,7 +79,7 @@ class PruningLadders:
     """What every procedure spends on the maps of a ladder; see `climbed`."""
 
     name: str = "pruning-ladders"
-    law: int = 1
+    law: int = 2
 
     @property
     def factors(self) -> Sequence[Factor]:

@@ -13,6 +13,7 @@ from numpy import ndarray
 from tegum.arrays import Artifact, stream
 from tegum.design import Row
 from tegum.planning.amortised import certainty_equivalent
+from tegum.planning.direct import a_star
 from tegum.planning.experience import Experience
 from tegum.planning.histories import history_map
 from tegum.planning.maps import (
@@ -54,7 +55,10 @@ def climbed(row: Row, stop: Callable[[], bool]) -> Artifact | None:
     count): checks, expansions, replans. `together` (size, queries, count): checks,
     backups and steps, retrainings, for 4, 16, 64, 256 and all. `matched` (size, side,
     count): checks, operations, restarts of 16 queries, search and then data, ties
-    broken at random on either side. `eager` (size, count): items, states, operations.
+    broken at random on either side. `eager` (size, count): items, states, operations
+    of data's side, and the backups among them. `eager_search` (size, queries, count):
+    states and operations of search's side, which is shown every state and then plans
+    16 queries, or one, by A*.
     `certificate` (size, count): checks, passes, retrainings, operations.
     `rates` (size, rate): unwanted before, after lazy pruning of all queries, unsolved
     or unwanted after it, and after the certificate. `audit` (size, share): unwanted
@@ -104,7 +108,7 @@ def measured_map(row: Row, *, size: int, brief: bool) -> dict[str, Any]:
 
     def search(starts: ndarray, pruning: Pruning) -> Outcome:
         return pruned_search(
-            replace(problem, starts=starts), _no_search, oracle=oracle,
+            replace(problem, starts=starts), _search, oracle=oracle,
             pruning=pruning, seed=seed, budget=LARGE,
         )  # fmt: skip
 
@@ -137,6 +141,10 @@ def measured_map(row: Row, *, size: int, brief: bool) -> dict[str, Any]:
             eager.ledger.state_checks,
             eager.ledger.unique_state_checks,
             eager.ledger.operations,
+            eager.ledger.backups,
+        ],
+        "eager_search": [
+            _spent(search(everyone[:q], Pruning("eager")))[:2] for q in (MATCHED, 1)
         ],
         "certificate": [
             ledger.unique_state_checks,
@@ -164,9 +172,9 @@ def _learner(problem: Problem, experience: Experience) -> Outcome:
     return certainty_equivalent(problem, seed=0, budget=LARGE, experience=experience)
 
 
-def _no_search(problem: Problem) -> Outcome:
-    """Where an optimiser is asked for and lazy search does its own planning."""
-    raise AssertionError(f"nothing but lazy pruning is asked of {problem.n_states}")
+def _search(problem: Problem) -> Outcome:
+    """What plans where pruning is over before; lazy search does its own planning."""
+    return a_star(problem, seed=0, budget=LARGE)
 
 
 def _spent(outcome: Outcome) -> tuple[int, int, int]:
@@ -281,7 +289,7 @@ def history_rates(row: Row, *, size: int) -> Float[ndarray, " rate"]:
             solved = float(execution.solved.mean())
     some = problem.starts[stream(seed, "history").permutation(problem.starts.size)[:64]]
     lazy = pruned_search(
-        replace(problem, starts=some), _no_search,
+        replace(problem, starts=some), _search,
         oracle=erring(problem, misses=0.0, false_alarms=0.0, seed=seed),
         pruning=Pruning("lazy"), seed=seed, budget=LARGE,
     )  # fmt: skip

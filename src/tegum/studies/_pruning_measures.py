@@ -7,6 +7,7 @@ no fit; the rest are `fitted`.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 import numpy as np
 from jaxtyping import Float
@@ -16,7 +17,7 @@ from tegum.arrays import Artifact
 from tegum.design import Row
 from tegum.measures.facts import Measure
 from tegum.statistics import slope_weights
-from tegum.studies._pruning_ladders import MATCHED, SHARES, SIZES, TOGETHER
+from tegum.studies._pruning_ladders import EPSILON, MATCHED, SHARES, SIZES, TOGETHER
 
 DROPPED = 2
 """Sizes left out of every fit, the smallest."""
@@ -51,7 +52,10 @@ NUMBERS = (
     "matched_ratio",
     "matched_exponent_gap",
     "matched_operations_ratio",
+    "restarted_operations_ratio",
+    "eager_operations_ratio",
     *RATES,
+    "certificate_breaches",
     "missed_selection",
     *HISTORY,
 )
@@ -126,11 +130,17 @@ def pruning(artifact: Artifact, row: Row) -> dict[str, float]:
       it. `mean_share_all` is the mean over the fitted sizes.
     - `matched_ratio`: checks on the data's side over those on search's, both lazy, 16
       queries, ties at random, geometric mean over fitted sizes; likewise the
-      difference of their exponents, and the ratio of operations at the largest one.
+      difference of their exponents, and the ratio of operations at the largest one,
+      where data's side repairs its values and search starts over.
+    - `restarted_operations_ratio`: the same ratio if data's side were to start over
+      too; worked out, each retraining at what it costs on the map without anything
+      unwanted, the least that it can. `eager_operations_ratio`: data's side over
+      search's where both are shown every state beforehand, 16 queries.
     - `rate_before`, `rate_after`: share of queries whose solution is unwanted, before
       and after lazy pruning for all queries; `failed_after` counts unsolved ones too.
       Means over the fitted sizes. `certificate_residual`: the largest share that a
-      certificate left at any size. `audit_rate_small`, `..._large`: what is left when
+      certificate left at any size; `certificate_breaches`: maps on which it left more
+      than it promises. `audit_rate_small`, `..._large`: what is left when
       nine states in ten were audited, at the smallest and largest fitted size.
     - `missed_selection`: how much more common unwanted states are on the ways that are
       taken than among all states that the oracle lets pass. 1 is chance; above it the
@@ -161,11 +171,11 @@ def pruning(artifact: Artifact, row: Row) -> dict[str, float]:
     found["matched_exponent_gap"] = float(
         slope_weights(np.log2(states[fitted])) @ ratio
     )
-    operations = a["matched"][-2, :, 1]
-    found["matched_operations_ratio"] = float(operations[1] / operations[0])
+    found |= _operations(a)
     rates = a["rates"]
     found |= dict(zip(RATES, (*rates[fitted, :3].mean(axis=0), rates[:, 3].max()),
                       strict=False))  # fmt: skip
+    found["certificate_breaches"] = float((rates[:, 3] > EPSILON).sum())
     audit = a["audit"][:, SHARES.index(0.9)]
     found["audit_rate_small"] = float(audit[DROPPED])
     found["audit_rate_large"] = float(audit[-2])
@@ -174,6 +184,18 @@ def pruning(artifact: Artifact, row: Row) -> dict[str, float]:
     at = a["history"].mean(axis=0) if asked else np.full(len(HISTORY), math.nan)
     found |= dict(zip(HISTORY, at[: len(HISTORY)].tolist(), strict=True))
     return {name: float(found[name]) for name in NUMBERS}
+
+
+def _operations(arrays: Mapping[str, ndarray]) -> dict[str, float]:
+    """Data's operations over search's at the largest fitted size; see `pruning`."""
+    (_, searched, _), (_, repaired, restarts) = arrays["matched"][-2].tolist()
+    _, _, learned, backups = arrays["eager"][-2].tolist()
+    afresh = learned + restarts * backups
+    return {
+        "matched_operations_ratio": repaired / searched,
+        "restarted_operations_ratio": afresh / searched,
+        "eager_operations_ratio": learned / int(arrays["eager_search"][-2, 0, 1]),
+    }
 
 
 def _selection(passed: ndarray) -> float:
@@ -189,13 +211,19 @@ _BOUNDED = (*RATES, *HISTORY, *(n for n in NUMBERS if "share_" in n))
 
 PRUNING = Measure(
     name="pruning",
-    version=1,
+    version=2,
     function=pruning,
     numbers=NUMBERS,
     ranges={
         **dict.fromkeys(_BOUNDED, _RATE),
         **dict.fromkeys(
-            ("matched_ratio", "matched_operations_ratio", "missed_selection"), _POSITIVE
+            (
+                "matched_ratio",
+                *(number for number in NUMBERS if "operations_ratio" in number),
+                "missed_selection",
+                "certificate_breaches",
+            ),
+            _POSITIVE,
         ),
     },
 )

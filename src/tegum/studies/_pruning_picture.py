@@ -20,6 +20,8 @@ from tegum.studies._pruning_ladders import SIZES
 from tegum.studies._pruning_measures import AT_QUERIES, DROPPED
 
 FITTED = SIZES[DROPPED:-1]
+ALIKE = 0.1
+"""Forecasts whose errors of log2 cost differ by no more, a factor 1.07, are alike."""
 COSTS = (
     ("all", "lazy, every query", PALETTE[1], "square", "dash"),
     ("certificate", "certificate of 5 %", PALETTE[2], "diamond", "dot"),
@@ -34,7 +36,8 @@ def costs_and_regimes(results: Results, verdicts: Sequence[Verdict]) -> go.Figur
 
     Curves are medians over ladders at coupling 0, bands from the tenth to the ninetieth
     of a hundred; open marks were held out of the fits. Exponents are medians over
-    ladders with their 95 % intervals, not simultaneous.
+    ladders with their 95 % intervals, not simultaneous: slopes over the fitted sizes,
+    with what the size held out says of a cost that saturates.
     """
     figure = make_subplots(
         rows=1,
@@ -67,6 +70,26 @@ def exponent_text(values: Float[ndarray, " seed"]) -> str:
     low, high = median_interval(known, level=0.95, resolution=1e-6)
     said = f"S^{np.median(known):.2f}"
     return f"{said} [{low:.2f}, {high:.2f}]" if math.isfinite(low) else said
+
+
+def law_text(results: Results, cost: str) -> str:
+    """Whether the size held out tells the power law from a cost that saturates.
+
+    It does where the 95 % interval of the median of `saturation_loss_<cost>` lies
+    beyond `ALIKE`; without such a number no law has been tried.
+    """
+    if f"saturation_loss_{cost}" not in results.columns:
+        return "slope only"
+    losses = floats(results, f"saturation_loss_{cost}")
+    known = losses[np.isfinite(losses)]
+    low, high = (
+        median_interval(known, level=0.95, resolution=1e-6)
+        if known.size
+        else (-math.inf, math.inf)
+    )
+    if low > ALIKE:
+        return "better than saturation"
+    return "saturation better" if high < -ALIKE else "or saturation"
 
 
 def _add_costs(figure: go.Figure, results: Results) -> None:
@@ -102,7 +125,7 @@ def _add_costs(figure: go.Figure, results: Results) -> None:
                         for k in shown
                     ],
                 },
-                name=f"{name}: {text}",
+                name=f"{name}: {text}, {law_text(results, cost)}",
                 legendgroup=cost,
                 hovertemplate="S = %{x:.0f}: %{y:.0f} checks<extra></extra>",
             ),
@@ -168,10 +191,12 @@ def middle_of(results: Results, number: str) -> float:
 
 
 __all__ = [
+    "ALIKE",
     "COSTS",
     "FITTED",
     "costs_and_regimes",
     "exponent_text",
     "floats",
+    "law_text",
     "middle_of",
 ]

@@ -25,10 +25,20 @@ What counts as what:
   both. The claim about it breaks ties at random, on either side anew. *Unmatched* is
   eager data against lazy search.
 - *Operations* favour data: complete data cost one step for each transition, which no
-  explorer reaches, and retraining repairs values, where search starts over.
+  explorer reaches, and retraining repairs values, where search starts over. So they
+  compare repair with restart, not data with search: `restarted_operations_ratio` works
+  out what data would cost if they started over too, and where both sides are shown
+  every state beforehand neither repairs anything.
 - *Exponents* are slopes of log cost on log S. The two smallest sizes and 181 x 181
-  enter none. They are worth quoting only where the power law forecasts the size held
-  out better than S log S and than a cost that saturates.
+  enter none. They are slopes over these sizes, and a law only where the power law
+  forecasts the size held out better than S log S and than a cost that saturates; the
+  picture says of each whether it does.
+- *Forecasts and promises* are scored ladder by ladder: the share of ladders whose error
+  is within the factor, or on which a certificate left more than it promised. A median
+  of signed errors, or of the worst of ten sizes, would let errors cancel.
+- *Not measured*: what a certificate would cost a search, which has an outcome for each
+  query and could be sampled too; and an oracle whose false alarms are varied, misses
+  alone are.
 - *Censoring*: with a perfect oracle every query is solved. Where the oracle errs or
   forbids too much some are not; rates count solutions that are unwanted, and
   `failed_after` counts unsolved queries as failures besides.
@@ -62,6 +72,7 @@ from tegum.claims import (
     between,
     difference,
     level,
+    proportion,
 )
 from tegum.claims.estimands import Estimand
 from tegum.design import Design, grid
@@ -69,12 +80,12 @@ from tegum.studies._answers import assembled
 from tegum.studies._pruning_figures import controls, forecasts, prices
 from tegum.studies._pruning_ladders import SIZES, PruningLadders
 from tegum.studies._pruning_measures import CHECKS, PRUNING
-from tegum.studies._pruning_picture import costs_and_regimes
+from tegum.studies._pruning_picture import ALIKE, costs_and_regimes
 from tegum.studies._pruning_regimes import regimes
 from tegum.study import Figure, Study
 
 SHORT, MIDDLE = SIZES[:7], SIZES[:9]
-FIRST_SEED = 1100
+FIRST_SEED = 3100
 PILOT_SEEDS = (*range(FIRST_SEED), *range(1_000_000, 1_001_000))
 """Seeds looked at while the claims were being made, or another study's."""
 STRONG, REVERSED = 0.8, -0.8
@@ -130,6 +141,8 @@ FULL = (
 COMMENT = "A comment on Beren 2023, Deconfusing direct vs amortised optimisation"
 PILOT = "The pilot."
 BOTH = [0.0, STRONG]
+WHOLE = ("all", "certificate")
+"""Costs that see nearly the whole map."""
 
 
 def cell(coupling: float | list[float], **factors: Any) -> dict[str, Any]:
@@ -145,6 +158,19 @@ def at(number: str, coupling: float | list[float], **factors: Any) -> Estimand:
 
 QUARTER = between(-0.32, 0.32)
 """A factor 1.25 either way, in log2."""
+
+
+def near(cost: str, coupling: float) -> Estimand:
+    """The share of ladders whose held-out size the power law forecasts closely."""
+    number = f"power_forecast_{cost}"
+    return proportion(number, region=QUARTER, where=cell(coupling))
+
+
+def breached(coupling: float) -> Estimand:
+    """The share of ladders on which some certificate broke its promise."""
+    return proportion("certificate_breaches", region=above(0.5), where=cell(coupling))
+
+
 AS_STATES = between(0.95, 1.05, "as data")
 SLOWER, FASTER = below(0.95, "below data"), above(1.05, "above data")
 SELECTED, BY_CHANCE, AVOIDED = (
@@ -234,51 +260,65 @@ CLAIMS = [
     ),
     Claim(
         "promise-kept",
-        "Even at the size where it went worst, a certificate left at most 5 % of the "
-        "queries unwanted, in the median over ladders.",
-        [Part(at("certificate_residual", BOTH), below(0.05))],
-        reason="What is promised but for a chance of 5 % at each size.",
+        "On fewer than a fifth of the ladders any of ten certificates left more than "
+        "5 % of the queries unwanted, at either coupling.",
+        [Part(breached(coupling), below(0.2)) for coupling in BOTH],
+        reason="Ten promises that each fail by chance 5 % may fail on two fifths of "
+        "the ladders, as do certificates that spend nothing for their rounds; half of "
+        "that tells the two apart. The demo's ladders are too few.",
         source="Derived: delta is spent over rounds.",
+        designs=["default", "full"],
     ),
     Claim(
         "forecast",
         "The power law fitted to 16 x 16 up to 128 x 128 forecasts the checks for "
-        "every query and for a certificate at 181 x 181 within a factor 1.25, and "
-        "better than S log S does.",
+        "every query and for a certificate at 181 x 181 within a factor 1.25 on more "
+        "than half of the ladders, at either coupling, and better than S log S does.",
         [
-            Part(at("power_forecast_all", BOTH), QUARTER),
-            Part(at("power_forecast_certificate", BOTH), QUARTER),
-            Part(at("slogs_loss_all", BOTH), above(0.0)),
-            Part(at("slogs_loss_certificate", BOTH), above(0.0)),
+            *(Part(near(cost, kappa), above(0.5)) for cost in WHOLE for kappa in BOTH),
+            *(Part(at(f"slogs_loss_{cost}", BOTH), above(0.0)) for cost in WHOLE),
         ],
         reason=f"{RATIO} Better is a smaller error of log cost on the held-out map.",
         source=PILOT,
     ),
     Claim(
-        "forecast-of-one-query",
-        "The power law forecasts one query's checks at 181 x 181 within a factor 1.75, "
-        "and better than S log S and than a cost that saturates.",
+        "laws-alike",
+        "Without coupling, for every query and for a certificate, a cost that "
+        "saturates forecasts 181 x 181 as well as the power law: the two are not "
+        "told apart.",
         [
-            Part(at("power_forecast_one", BOTH), between(-0.8, 0.8)),
+            Part(at(f"saturation_loss_{cost}", 0.0), between(-ALIKE, ALIKE))
+            for cost in WHOLE
+        ],
+        reason="Errors of log2 cost within 0.1, a factor 1.07, are alike; under strong "
+        "coupling ladders differ by more.",
+        source=PILOT,
+    ),
+    Claim(
+        "law-of-one-query",
+        "The power law forecasts one query's checks at 181 x 181 better than S log S "
+        "and than a cost that saturates.",
+        [
             Part(at("slogs_loss_one", BOTH), above(0.0)),
             Part(at("saturation_loss_one", BOTH), above(0.0)),
         ],
-        reason="One query's cost varies by a factor 2 and more from map to map; the "
-        "demo's ladders could not decide.",
+        reason="One query's cost varies by a factor 2 and more from map to map, so "
+        "that no factor is claimed; the demo's ladders could not decide.",
         source=PILOT,
         designs=["default", "full"],
     ),
     Claim(
-        "operations-of-search",
-        "For 16 queries at 128 x 128 lazy search costs fewer operations than lazy "
-        "learning from complete data.",
-        [Part(at("matched_operations_ratio", 0.0), above(1.25, "search cheaper"))],
-        reason=RATIO,
-        source="Earlier notes: with few queries search is cheaper in compute too.",
-        rivals=[
-            between(0.8, 1.25, "alike"),
-            below(0.8, "data cheaper"),
+        "repair-and-restart",
+        "For 16 queries at 128 x 128, lazy learning that repairs its values costs "
+        "fewer operations than lazy search that starts over after each refusal; if "
+        "learning started over too, it would cost more.",
+        [
+            Part(at("matched_operations_ratio", 0.0), below(0.8)),
+            Part(at("restarted_operations_ratio", 0.0), above(1.25)),
         ],
+        reason=f"{RATIO} What starting over would cost learning is worked out from the "
+        "number of its retrainings, each at the least that it can cost.",
+        source="Earlier ladders: the difference is the repair's, not the side's.",
     ),
     Claim(
         "history",
@@ -301,7 +341,7 @@ CLAIMS = [
     Claim(
         "audit",
         "Inspecting a random nine tenths of the states leaves more than 5 % of the "
-        "solutions unwanted, and the more the larger the map.",
+        "solutions unwanted at 128 x 128, and more of them than at 16 x 16.",
         [
             Part(at("audit_rate_large", BOTH), above(0.05)),
             Part(
@@ -326,8 +366,8 @@ CLAIMS = [
         "coupling-reversed",
         "Control: with the coupling reversed one query's checks grow as the length of "
         "a way, the square root of the states.",
-        [Part(at("exponent_one", REVERSED), between(0.25, 0.6))],
-        reason="The upper end is half-way to the exponent without coupling.",
+        [Part(at("exponent_one", REVERSED), between(0.4, 0.6))],
+        reason="Within 0.1 of one half, that of the square root.",
         source="Derived: nothing unwanted is in the way.",
     ),
     Claim(
@@ -397,17 +437,25 @@ SAID = {
         "undecided": "; under strong coupling that is undecided.",
     },
     "forecast": {
-        "supported": " Power laws forecast the size held out, for every query and a "
-        "certificate.",
+        "supported": " Power laws forecast the size held out on most ladders, for "
+        "every query and a certificate.",
         "refuted": " Power laws do not forecast the size held out as said.",
         "undecided": " Whether power laws forecast the size held out is undecided.",
     },
-    "operations-of-search": {
-        "search cheaper": " Search is cheaper in operations too.",
-        "alike": " In operations the two are alike.",
-        "data cheaper": " In operations it is the other way round: search that starts "
-        "over after each refusal costs more than learning.",
-        "refuted": " Search is not cheaper in operations.",
+    "laws-alike": {
+        "supported": " Without coupling a cost that saturates forecasts it as well: "
+        "exponents are slopes over these sizes, and no law.",
+        "refuted": " Without coupling the power law and a cost that saturates do not "
+        "forecast it alike.",
+        "undecided": " Whether a cost that saturates forecasts it as well is "
+        "undecided: exponents are slopes over these sizes, and no law.",
+    },
+    "repair-and-restart": {
+        "supported": " In operations lazy learning is cheaper because it repairs; if "
+        "it started over as search does, it would be dearer.",
+        "refuted": " In operations repairing and starting over do not compare as said.",
+        "undecided": " How repairing and starting over compare in operations is "
+        "undecided.",
     },
     "history": {
         "supported": " Where history decides, pruning trajectories can not do it at "
@@ -415,8 +463,8 @@ SAID = {
         "refuted": " Where history decides, pruning trajectories is not as predicted.",
     },
     "audit": {
-        "supported": " Nine tenths of an audit leave much unwanted, more on larger "
-        "maps.",
+        "supported": " Nine tenths of an audit leave much unwanted, more at 128 x 128 "
+        "than at 16 x 16.",
         "refuted": " An audit of nine tenths does not fail as predicted.",
     },
     "mistakes-selected": {
@@ -428,13 +476,12 @@ SAID = {
 """What each verdict adds to the answer, by the region that holds or by its word."""
 
 
+CONTROL_CLAIMS = ("coupling-reversed", "labels-shuffled", "oracle-shuffled")
+
+
 def answer(verdicts: Sequence[Verdict]) -> str:
     """What the verdicts say together, for and against the comment."""
-    return assembled(
-        verdicts,
-        SAID,
-        controls=("coupling-reversed", "labels-shuffled", "oracle-shuffled"),
-    )
+    return assembled(verdicts, SAID, controls=CONTROL_CLAIMS)
 
 
 STUDY = Study(
@@ -458,10 +505,13 @@ STUDY = Study(
     figures=(
         Figure(
             "price-of-a-check",
-            "Total cost at 128 x 128 against what one check costs in operations, for "
-            "pruning data eagerly and search lazily, for 1 and for 16 queries; the "
-            "lines cross where the two are equally dear. Complete data cost one step a "
-            "transition; search starts over after each refusal. Medians over ladders.",
+            "Total cost at 128 x 128 against what one check costs in operations. Eager "
+            "procedures are shown every state beforehand, lazy ones what is proposed; "
+            "lazy data repair their values after a refusal, lazy search starts over. "
+            "Rings: where eager data and a lazy search are equally dear, which tells "
+            "eager from lazy, not data from search: the line to hold beside eager data "
+            "is eager search. Complete data cost one step a transition. Medians over "
+            "ladders.",
             prices,
             where=cell(BOTH),
         ),
@@ -484,8 +534,9 @@ STUDY = Study(
         Figure(
             "pruning-regimes",
             "Where the claim holds, where it fails and by how much: checks on "
-            "either side at 128 x 128, their exponents, and operations where they tell "
-            "the sides apart. Medians over ladders.",
+            "either side at 128 x 128, their slopes over 16 x 16 up to 128 x 128 "
+            "(S^b; no law beyond them), and operations of the matched pairs. Medians "
+            "over ladders.",
             regimes,
             where=cell(BOTH),
         ),
