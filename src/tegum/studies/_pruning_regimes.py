@@ -51,7 +51,7 @@ def regimes(results: Results, store: Store) -> go.Figure:
             f"({_power(plain, 'exponent_certificate')})",
             "not measured here",
             "-",
-            "not compared: of the states, pruning data is not free",
+            "not compared; what data cost grows with S",
         ),
         _unmatched(coupled, "one", "E. Coupling 0.8, one query", "exponent_one"),
         _unmatched(coupled, "all", "E. Coupling 0.8, every query", "exponent_all"),
@@ -82,7 +82,7 @@ def regimes(results: Results, store: Store) -> go.Figure:
             },
         )
     )
-    style(figure, height=560)
+    style(figure, height=620)
     figure.update_layout(width=960, margin={"l": 8, "r": 8, "t": 16, "b": 8})
     return figure
 
