@@ -18,10 +18,8 @@ from tegum.studies._predictions import (
     worked_out,
 )
 from tegum.theory.prediction import predict_population
-from tegum.toys import engine
 
 STUDY = asked.STUDY
-WORDS = ("supported", "refuted", "undecided")
 DESIGNS = ("demo", "default", "full")
 ONE_CELL = {
     "n_features": 10,
@@ -164,33 +162,6 @@ def test_a_cell_that_was_not_predicted_is_refused():
 
 
 # --- as for every study --------------------------------------------------------------
-
-
-def test_a_demo_takes_less_than_a_minute_on_two_cores():
-    rows = STUDY.completed("demo").rows
-    assert sum(engine.core_seconds(found) for found in rows) < 80.0
-
-
-def test_designs_grow():
-    sizes = [len(STUDY.completed(name)) for name in DESIGNS]
-    assert sizes == sorted(set(sizes))
-
-
-def test_the_planned_seeds_can_decide():
-    for design in STUDY.designs:
-        parts = sum(len(claim.parts) for claim in STUDY.claims_of(design))
-        wrong = 0.8 * STUDY.alpha_of(design) / parts
-        assert all(2.0 * 0.5**n < wrong for n in STUDY.planned_seeds(design).values())
-
-
-@pytest.mark.parametrize("word", WORDS)
-@pytest.mark.parametrize("design", DESIGNS)
-def test_the_answer_is_a_sentence_for_every_word(word, design):
-    said = STUDY.answer(invented.verdicts(STUDY, word, design=design))
-    assert said.endswith(".")
-    assert said[0].isupper()
-    assert "{" not in said
-    assert ".." not in said
 
 
 def test_the_answer_follows_the_region_that_holds():
