@@ -90,18 +90,6 @@ def test_very_small_and_very_large_weights_change_nothing(fact):
         np.testing.assert_allclose(value(fact, scale * W), value(fact, W), rtol=1e-9)
 
 
-@BY_NAME
-def test_every_fact_says_what_a_reader_needs(fact):
-    assert fact.unit
-    assert fact.formula
-    assert fact.source
-    assert fact.meaning[0].islower()
-    documentation = inspect.getdoc(fact.function)
-    assert documentation is not None
-    for part in ("Source:", ">>>", "`"):
-        assert part in documentation, part
-
-
 @pytest.mark.parametrize("module", [basis, redundancy])
 def test_every_public_function_says_where_it_comes_from(module):
     for name, function in inspect.getmembers(module, inspect.isfunction):

@@ -194,16 +194,3 @@ def test_shapes_that_are_no_weights_are_refused(fact):
     for shape in [(3,), (0, 3), (3, 0)]:
         with pytest.raises(ValueError, match="n_hidden, n_features"):
             Frame.of(np.zeros(shape))
-
-
-@BY_NAME
-def test_every_fact_says_what_a_reader_needs(fact):
-    assert fact.unit
-    assert fact.formula
-    assert fact.source
-    assert fact.meaning[0].islower()
-    documentation = inspect.getdoc(fact.function)
-    assert documentation is not None
-    for part in ("Source:", ">>>", "`"):
-        assert part in documentation, part
-    assert documentation.splitlines()[0].endswith(".")

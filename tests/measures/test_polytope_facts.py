@@ -1,7 +1,5 @@
 """What is declared of each number of groups and polytopes holds, both ways."""
 
-import inspect
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -101,15 +99,3 @@ def test_very_small_and_very_large_weights_change_nothing(fact):
     W = product(2)
     for scale in (1e-150, 1e-40, 1e40, 1e150):
         np.testing.assert_allclose(value(fact, scale * W), value(fact, W), rtol=1e-9)
-
-
-@BY_NAME
-def test_every_fact_says_what_a_reader_needs(fact):
-    assert fact.unit
-    assert fact.formula
-    assert fact.source
-    assert fact.meaning[0].islower()
-    documentation = inspect.getdoc(fact.function)
-    assert documentation is not None
-    for part in ("Source:", ">>>", "`"):
-        assert part in documentation, part
