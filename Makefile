@@ -51,7 +51,7 @@ SOURCE := $(ENGINE) $(shell find src/tegum -type f -not -name '*.pyc')
 
 .venv/develop: .venv/python constraints.txt $(ENGINE)
 	@echo "installing tegum, its tests' libraries and its engine: a few minutes"
-	$(BIN)/python -m pip install -q -c constraints.txt -e '.[torch,pandas,test,lint]'
+	$(BIN)/python -m pip install -q -c constraints.txt -e '.[torch,transformers,pandas,test,lint]'
 	touch $@
 
 clean:

@@ -12,8 +12,8 @@ import numpy as np
 
 from tegum.arrays import Artifact
 from tegum.design import Factor, Row, check_rows, complete
+from tegum.parallel import each_row
 from tegum.planning import factors
-from tegum.planning.rows import each_row
 
 if TYPE_CHECKING:
     from tegum.planning.outcome import Outcome

@@ -16,8 +16,8 @@ from tegum.allowed import one_of
 from tegum.arrays import Artifact
 from tegum.design import Factor, Row, check_rows, complete
 from tegum.measures.facts import Measure
+from tegum.parallel import each_row
 from tegum.planning import factors as planning
-from tegum.planning.rows import each_row
 
 SPENT_ON = ("search", "fixed data", "new data", "best split")
 FINENESS, MOST_HALVINGS = 2, 11

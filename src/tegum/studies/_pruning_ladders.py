@@ -16,8 +16,8 @@ import numpy as np
 
 from tegum.arrays import Artifact
 from tegum.design import Factor, Row, check_rows, complete
+from tegum.parallel import each_row
 from tegum.planning.factors import PRUNING_FACTORS, WORLD_FACTORS
-from tegum.planning.rows import each_row
 
 SIZES = (8, 11, 16, 23, 32, 45, 64, 91, 128, 181)
 """Half-octaves; the last is held out of every fit."""

@@ -1,4 +1,4 @@
-"""Rows made one by one, several at a time: what subjects about planning share."""
+"""Rows made one by one, several at a time: what subjects of single rows share."""
 
 from __future__ import annotations
 

@@ -1,0 +1,1 @@
+"""Any torch module in, streamed moments out."""

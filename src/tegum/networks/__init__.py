@@ -1,0 +1,1 @@
+"""Small transformers, trained with and without dropout at every site."""
