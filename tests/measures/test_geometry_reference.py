@@ -1,12 +1,15 @@
 """Plain loops over features, written from the formulas, against the fast functions."""
 
 import math
+from fractions import Fraction
 
 import numpy as np
 import pytest
 from hypothesis import given
+from hypothesis import strategies as st
 
 from measures.arrangements import weights
+from tegum.measures import interference
 from tegum.measures.geometry_facts import GEOMETRY_FACTS as ALL
 
 
@@ -170,3 +173,41 @@ def test_the_loop_agrees(fact, W):
     expected = REFERENCE[fact.name](W.tolist())
     found = fact.function(W, **fact.arguments)
     np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-10)
+
+
+def exact_least_interference(norms_squared, n_hidden):
+    """`t_k^2 / (m - k) - sum_{i > k} s_i^2` in fractions, which lose no digit."""
+    s = sorted((Fraction(float(x)) for x in norms_squared), reverse=True)
+    s += [Fraction(0)] * max(0, n_hidden - len(s))
+    for k in range(n_hidden):
+        left, dimensions = sum(s[k:]), n_hidden - k
+        if s[k] <= left / dimensions or dimensions == 1:
+            return left**2 / dimensions - sum(x**2 for x in s[k:])
+    raise AssertionError("the last dimension always takes what is left")
+
+
+@given(
+    exponents=st.lists(st.floats(-8.0, 8.0), min_size=2, max_size=10),
+    n_hidden=st.integers(1, 8),
+)
+def test_the_least_interference_loses_no_digits(exponents, n_hidden):
+    s = np.exp(np.array(exponents))
+    W = np.zeros((n_hidden, len(s)))
+    W[0] = np.sqrt(s)  # all on one line, so that the total is known too
+    s = W[0] ** 2
+    total = sum(Fraction(float(x)) for x in s) ** 2 - sum(
+        Fraction(float(x)) ** 2 for x in s
+    )
+    least = exact_least_interference(s, n_hidden)
+    expected = float((total - least) / total)
+    assert interference.avoidable_interference(W) == pytest.approx(
+        expected, rel=1e-12, abs=1e-14
+    )
+
+
+@pytest.mark.parametrize("scale", [1.0, 3.7, 0.1, 1e3])
+def test_a_faint_feature_on_a_strong_one_could_hardly_lie_better(scale):
+    # s = (1/4, 1/4, e) with e = 1e-6 in two dimensions: T = e/2 and
+    # T_least = (1/2 + e)^2 / 2 - 1/8 - e^2 = e/2 - e^2/2, so that the share is e.
+    W = scale * np.array([[0.001, 0.5, 0.0, 0.0], [0.0, 0.0, 0.5, 0.0]])
+    assert interference.avoidable_interference(W) == pytest.approx(1e-6, rel=1e-9)

@@ -303,16 +303,25 @@ def avoidable_interference(
 
 
 def _least_interference(s: Float[ndarray, "*batch feature"], n_hidden: int) -> PerModel:
+    """The least total interference of vectors of these squared norms: `packing_excess`.
+
+    With `d = m - k` dimensions left, `a = t_k / d` in each of them, and `tail` the sum
+    of all but the d strongest of what is left,
+    `t_k^2 / d - sum s_i^2 = 2 a tail - sum_{d strongest} (s_i - a)^2 - sum_tail s_i^2`,
+    which loses no digits where the tail is faint and both terms on the left are equal.
+    """
     ordered = -np.sort(-s, axis=-1)
     missing = max(0, n_hidden - s.shape[-1])
     ordered = np.pad(ordered, [(0, 0)] * (s.ndim - 1) + [(0, missing)])
-    left = np.cumsum(ordered[..., ::-1], axis=-1)[..., ::-1][..., :n_hidden]
-    squares_left = np.cumsum(ordered[..., ::-1] ** 2, axis=-1)[..., ::-1]
-    dimensions_left = n_hidden - np.arange(n_hidden)
-    spread = ordered[..., :n_hidden] <= left / dimensions_left
-    k = np.argmax(spread, axis=-1)[..., None]  # the last is always true
-    least = left**2 / dimensions_left - squares_left[..., :n_hidden]
-    return np.maximum(np.take_along_axis(least, k, axis=-1)[..., 0], 0.0)
+    strongest, tail = ordered[..., :n_hidden], ordered[..., n_hidden:]
+    left = np.cumsum(strongest[..., ::-1], axis=-1)[..., ::-1]
+    left = left + tail.sum(axis=-1, keepdims=True)
+    each = left / (n_hidden - np.arange(n_hidden))
+    k = np.argmax(strongest <= each, axis=-1)[..., None]  # the last is always true
+    a = np.take_along_axis(each, k, axis=-1)
+    apart = np.where(np.arange(n_hidden) < k, 0.0, strongest - a)
+    both = 2.0 * a[..., 0] * tail.sum(axis=-1)
+    return np.maximum(both - (apart**2).sum(axis=-1) - (tail**2).sum(axis=-1), 0.0)
 
 
 def overlap(
