@@ -228,6 +228,15 @@ def test_a_dose_is_exact(dose):
         gather(MAP, Experience(10, leak=0.0, dose=9), seed=0)
 
 
+def test_a_dose_is_drawn_anew_for_each_number_of_steps_and_nested_in_larger_ones():
+    def first(steps, dose):
+        data = gather(MAP, Experience(steps, leak=0.0, dose=dose), seed=0)
+        return [data.state[data.episode == k].tolist() for k in range(3)]
+
+    assert first(20_000, 3) == first(20_000, 9)
+    assert all(a != b for a, b in zip(first(20_000, 3), first(60_000, 3), strict=True))
+
+
 def test_episodes_are_kept_by_what_they_did():
     every = gather(MAP, Experience(20_000), seed=0)
     for kept, right in (

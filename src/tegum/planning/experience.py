@@ -34,7 +34,8 @@ class Experience:
     action may enter one ends.
 
     With a `dose`, exactly so many episodes touch an unwanted state and come first: they
-    are those of a full-support explorer that do; all others follow `leak`.
+    are those of a full-support explorer that do; all others follow `leak`. Which ones is
+    drawn for each number of steps by itself, and a larger dose holds the smaller ones.
 
     Rewards are seen with Gaussian noise of standard deviation `reward_noise`. With
     `memory` a learner sees states, without it their `observation`. `kept` says which
@@ -188,7 +189,7 @@ def _dose(
     state, action, branch, episode, episodes = _walks(
         problem.successor, problem.probability.cumsum(axis=2), policy.cumsum(axis=1),
         problem.terminal, problem.starts, experience.steps, experience.episode_length,
-        counter(seed, "dose"),
+        counter(seed, f"dose {experience.steps}"),
     )  # fmt: skip
     after = problem.successor[state, action, branch]
     touched = np.zeros(episodes, dtype=bool)

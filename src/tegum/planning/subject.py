@@ -31,7 +31,7 @@ class PlanningProblems:
 
     name: str = "planning"
     problem: Problem | None = None
-    law: int = 2
+    law: int = 3
 
     @property
     def factors(self) -> Sequence[Factor]:

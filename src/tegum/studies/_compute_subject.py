@@ -82,7 +82,7 @@ class SpentCompute:
     """
 
     name: str = "spent-compute"
-    law: int = 1
+    law: int = 2
 
     @property
     def factors(self) -> Sequence[Factor]:
