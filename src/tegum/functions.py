@@ -2,29 +2,21 @@
 
 from __future__ import annotations
 
+import functools
 import math
-import multiprocessing
-import multiprocessing.connection
-import os
-import random
-import signal
-import sys
 import traceback
-import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
 from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
-from tegum.arrays import Artifact, RowsFailed, stream_key
+from tegum.arrays import Artifact, RowsFailed
 from tegum.design import Factor, Row, check_rows, complete, rounded
+from tegum.parallel import in_processes, one_after_the_other
 
-POLL_SECONDS = 0.2
 ENTRY_SHOWN = 4
-_THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 Outcome = Artifact | str
 """What a row came to: its artifact, or what went wrong in words."""
@@ -126,15 +118,12 @@ class FunctionSubject:
             RowsFailed: the function raised, returned something that is no artifact, or
                 its process died, naming the rows; it carries the finished artifacts.
         """
-        outcomes: list[Outcome | None] = [None] * len(rows)
-        finished = (
-            _one_after_the_other(self.function, rows, stop=stop)
+        made = functools.partial(_made, self.function)
+        outcomes = (
+            one_after_the_other(rows, made, progress=progress, stop=stop)
             if self.in_process
-            else _in_processes(self.function, rows, workers=workers, stop=stop)
+            else in_processes(rows, made, workers=workers, progress=progress, stop=stop)
         )
-        for count, (position, outcome) in enumerate(finished, start=1):
-            outcomes[position] = outcome
-            progress(count / len(rows))
         errors = {i: text for i, text in enumerate(outcomes) if isinstance(text, str)}
         artifacts = [None if isinstance(o, str) else o for o in outcomes]
         if errors:
@@ -241,6 +230,16 @@ def _as_found(value: Any) -> Any:
     return value
 
 
+def _made(
+    function: Callable[[Row], Any],
+    row: Row,
+    tell: Callable[[float], None],
+    stop: Callable[[], bool],
+) -> Outcome:
+    """A row of a function, which tells nothing on its way and hears no stop."""
+    return _outcome(function, row)
+
+
 def _outcome(function: Callable[[Row], Any], row: Row) -> Outcome:
     """Run the function on a row; an error comes back as its text.
 
@@ -274,118 +273,6 @@ def _message(name: str, rows: Sequence[Row], *, errors: Mapping[int, str]) -> st
         f"the function of the subject {name!r} failed in {len(errors)} of {len(rows)} "
         "rows; the others are kept:\n  " + "\n  ".join(shown) + tail
     )
-
-
-def _one_after_the_other(
-    function: Callable[[Row], Any], rows: Sequence[Row], *, stop: Callable[[], bool]
-) -> Iterator[tuple[int, Outcome]]:
-    with _one_thread():
-        for position, row in enumerate(rows):
-            if stop():
-                return
-            yield position, _outcome(function, row)
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """One thread for libraries loaded later, and for PyTorch if it is loaded."""
-    before = {name: os.environ.get(name) for name in _THREADS}
-    torch = sys.modules.get("torch")
-    threads = torch.get_num_threads() if torch else 0
-    os.environ.update(dict.fromkeys(_THREADS, "1"))
-    if torch:
-        torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
-        if torch:
-            torch.set_num_threads(threads)
-
-
-def _in_processes(
-    function: Callable[[Row], Any],
-    rows: Sequence[Row],
-    *,
-    workers: int,
-    stop: Callable[[], bool],
-) -> Iterator[tuple[int, Outcome]]:
-    """Run each row in a forked process of its own, `workers` at a time."""
-    waiting = list(enumerate(rows))[::-1]
-    running: dict[Any, tuple[int, Any]] = {}
-    try:
-        while waiting or running:
-            if stop():
-                return
-            while waiting and len(running) < workers:
-                position, row = waiting.pop()
-                receiver, process = _fork(function, row)
-                running[receiver] = (position, process)
-            ready = multiprocessing.connection.wait(list(running), timeout=POLL_SECONDS)
-            for receiver in ready:
-                position, process = running.pop(receiver)
-                yield position, _received(receiver, process)
-    finally:
-        for receiver, (_, process) in running.items():
-            process.terminate()
-            process.join()
-            receiver.close()
-
-
-def _fork(function: Callable[[Row], Any], row: Row) -> tuple[Any, Any]:
-    if "fork" not in multiprocessing.get_all_start_methods():
-        raise ValueError(
-            "this system can not fork a process for each row; give the subject "
-            "`in_process=True`"
-        )
-    context = multiprocessing.get_context("fork")
-    receiver, sender = context.Pipe(duplex=False)
-    process = context.Process(target=_child, args=(function, dict(row), sender))
-    with warnings.catch_warnings():
-        # Python warns of forking beside threads. The child uses none of theirs: it has
-        # one thread of its own, and libraries that lock reset themselves at a fork.
-        warnings.filterwarnings("ignore", message=".*multi-threaded.*fork")
-        process.start()
-    sender.close()
-    return receiver, process
-
-
-def _child(function: Callable[[Row], Any], row: Row, sender: Any) -> None:
-    """The life of a row's own process: seed, run, send, end.
-
-    Ctrl-C reaches it too; it leaves that to its parent, who ends it with a SIGTERM.
-    """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    os.environ.update(dict.fromkeys(_THREADS, "1"))
-    key = stream_key(int(row["seed"]), "global")
-    random.seed(key)
-    np.random.seed(key % 2**32)  # noqa: NPY002
-    torch = sys.modules.get("torch")
-    if torch:
-        torch.set_num_threads(1)
-        torch.manual_seed(key % 2**63)
-    sender.send(_outcome(function, row))
-    sender.close()
-
-
-def _received(receiver: Any, process: Any) -> Outcome:
-    """What a row's process sent, or how it died."""
-    try:
-        outcome = receiver.recv()
-    except EOFError:
-        process.join()
-        code = process.exitcode
-        how = f"signal {-code}" if code < 0 else f"exit code {code}"
-        return f"its process died with {how} before it returned anything"
-    finally:
-        receiver.close()
-    process.join()
-    return outcome
 
 
 __all__ = ["FunctionSubject", "artifact_of"]
