@@ -74,6 +74,48 @@ def test_holes_of_the_frozen_lake_end_without_being_goals():
     assert lake.unwanted[ends].all()
 
 
+def lake(prize, hole, **said):
+    made = gymnasium.make("FrozenLake-v1", reward_schedule=(prize, hole, -1.0))
+    return from_gymnasium(made, **said)
+
+
+@pytest.mark.parametrize(
+    ("name", "goals", "other_ends"),
+    [("FrozenLake-v1", 1, 4), ("Taxi-v4", 4, 0), ("CliffWalking-v1", 1, 0)],
+)
+def test_the_goals_of_the_toy_texts_are_those_one_expects(name, goals, other_ends):
+    found = from_gymnasium(gymnasium.make(name))
+    assert found.goal.sum() == goals
+    assert (found.terminal & ~found.goal).sum() == other_ends
+
+
+def test_a_hole_beside_a_goal_that_pays_more_is_no_goal():
+    assert lake(10.0, -10.0).goal.sum() == 1
+
+
+def test_endings_whose_rewards_do_not_tell_goals_are_refused_until_they_are_named():
+    with pytest.raises(ValueError, match=r"-10 to 0 .* `goal=lambda .* in \{15\}`"):
+        lake(0.0, -10.0)
+    told = lake(0.0, -10.0, goal=lambda state: state == 15)
+    assert np.flatnonzero(told.goal).size == 1
+    assert (told.terminal & ~told.goal).sum() == 4
+    # Alike, every ending is one: nothing tells a hole from a goal.
+    assert lake(-1.0, -1.0).goal.sum() == 5
+
+
+def test_a_goal_that_no_step_ends_in_is_refused():
+    with pytest.raises(ValueError, match="is a goal, says `goal`"):
+        lake(1.0, 0.0, goal=lambda state: state == 3)
+
+
+def test_places_are_the_table_s_where_it_is_a_board_and_one_s_own_elsewhere():
+    taxi = gymnasium.make("Taxi-v4")
+    assert from_gymnasium(taxi).place[:500].tolist() == [[0, s] for s in range(500)]
+    placed = from_gymnasium(taxi, place=lambda s: (s // 100, s // 20 % 5))
+    assert placed.place[499].tolist() == [4, 4]
+    assert (placed.place.max(axis=0) == 4).all()
+
+
 class Continuous(gymnasium.Env):
     observation_space = Box(0.0, 1.0)
     action_space = Discrete(2)
@@ -133,6 +175,11 @@ def test_a_simulator_is_enumerated():
 def test_a_simulator_without_a_goal_or_without_end_is_refused():
     with pytest.raises(ValueError, match="no goal that could be reached"):
         from_simulator(Walk(prize=0.0), state=lambda e: e.at, unwanted=lambda e: False)
+    told = {"state": lambda e: e.at, "unwanted": lambda e: False}
+    both = from_simulator(Walk(prize=0.0), **told, goal=lambda e: e.at in (0, 4))
+    assert both.goal.sum() == 2
+    with pytest.raises(ValueError, match="ends where `goal` says"):
+        from_simulator(Walk(), **told, goal=lambda e: e.at == 3)
     counter = iter(range(10**6))
     with pytest.raises(ValueError, match="more than 50 states"):
         from_simulator(

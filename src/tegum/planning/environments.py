@@ -14,6 +14,9 @@ from tegum.planning.problem import PROBABILITY_ERROR, Problem, tabular
 if TYPE_CHECKING:
     import gymnasium
 
+GOALS_SHOWN = 8
+"""Of the states that an error proposes as goals."""
+
 
 def from_gymnasium(
     environment: gymnasium.Env[Any, Any],
@@ -22,20 +25,27 @@ def from_gymnasium(
     discount: float = 0.99,
     goal: Callable[[int], bool] | None = None,
     starts: Sequence[int] | None = None,
+    place: Callable[[int], tuple[int, int]] | None = None,
 ) -> Problem:
     """The problem of an environment that carries its table `P`, such as FrozenLake.
 
     `P[s][a]` lists `(probability, successor, reward, terminated)`. A state in which
     steps terminate becomes terminal; it is a goal if some step into it brings more
-    than 0 or, where no step of the whole table does, if it is entered at all; `goal`
-    says otherwise. Where the same state is entered both terminating and not, it is
-    split in two. `starts` are the states asked about; left out, those that
+    than 0. Where no step of the whole table does (each costs something, until one
+    arrives) all terminal states are goals, as long as arriving brings the same in
+    each; `goal(state)` says otherwise, and has to where it does not: -10 may be a hole,
+    or a goal that is dear. Where the same state is entered both terminating and not,
+    it is split in two. `starts` are the states asked about; left out, those that
     `initial_state_distrib` makes possible, or what `reset` gives. `unwanted(state)`
-    says which states nobody wants; it is asked twice about each.
+    says which states nobody wants; it is asked twice about each. `place(state)` is the
+    row and column at which pictures draw a state; left out, its cell of the
+    environment's map where it has one cell for each state, else all in one row.
 
     Raises:
         ValueError: continuous or composed spaces, no table, a table that is none, a
-            start that is no state, or an `unwanted` or `goal` that contradicts itself.
+            start that is no state, an `unwanted` or `goal` that contradicts itself, no
+            terminal state that is a goal, or terminal states of which the rewards do
+            not say whether they are.
     """
     bare = environment.unwrapped
     states = number_of(bare.observation_space, what="observation")
@@ -57,27 +67,55 @@ def from_gymnasium(
     successor = np.zeros(shape, dtype=np.int32)
     chance, reward = np.zeros(shape), np.zeros(shape)
     chance[:, :, 0] = 1.0
-    rewarded = np.zeros(2 * states, dtype=bool)
+    arriving = np.full(2 * states, -np.inf)
     for (s, a), entries in listed.items():
         chance[s, a, 0] = 0.0
         for k, (p, to, brings, ends) in enumerate(entries):
             to = int(to) + states * bool(ends)
             successor[s, a, k], chance[s, a, k], reward[s, a, k] = to, p, brings
             # What a terminal state lists for itself is never taken.
-            if p > 0.0 and not (ends and to == s + states):
-                rewarded[to] |= bool(ends) and brings > 0.0
+            if p > 0.0 and ends and to != s + states:
+                arriving[to] = max(arriving[to], brings)
     terminal = np.arange(2 * states) >= states
-    good = rewarded if rewarded.any() else terminal
-    if goal is not None:
-        good = terminal & np.tile(_answers(goal, states, name="goal"), 2)
+    good = _goals(arriving, states=states, goal=goal)
     marked = np.zeros(2 * states, dtype=bool)
     if unwanted is not None:
         marked = np.tile(_answers(unwanted, states, name="unwanted"), 2)
     at = _starts(bare, states) if starts is None else _given_starts(starts, states)
     return _reachable_part(
         successor, chance, reward, terminal=terminal, goal=good, unwanted=marked,
-        starts=at, discount=discount, place=_places(bare, states),
+        starts=at, discount=discount, place=_places(bare, states, place),
     )  # fmt: skip
+
+
+def _goals(
+    arriving: np.ndarray, *, states: int, goal: Callable[[int], bool] | None
+) -> np.ndarray:
+    """Which terminal twins are goals, by the most that a step into each brings."""
+    entered = np.isfinite(arriving)
+    good = arriving > 0.0
+    if goal is not None:
+        good = entered & np.tile(_answers(goal, states, name="goal"), 2)
+    elif not good.any():
+        good = entered
+        brought = np.unique(arriving[entered])
+        if brought.size > 1:
+            best = np.flatnonzero(arriving == brought[-1]) - states
+            listed = ", ".join(str(s) for s in best[:GOALS_SHOWN])
+            more = ", ..." if best.size > GOALS_SHOWN else ""
+            raise ValueError(
+                f"steps that end bring {brought[0]:g} to {brought[-1]:g} and none more "
+                "than 0, so that rewards do not say which terminal states are goals; "
+                "say it by `goal`: for those that bring the most "
+                f"`goal=lambda state: state in {{{listed}{more}}}`"
+            )
+    if not good.any():
+        raise ValueError(
+            "no terminal state that is entered is a goal"
+            f"{'' if goal is None else ', says `goal`'}; a problem needs one that "
+            "terminated steps lead to"
+        )
+    return good
 
 
 def _entries(table: Any, s: int, a: int, *, states: int) -> list[tuple]:
@@ -167,11 +205,17 @@ def _starts(environment: Any, states: int) -> np.ndarray:
     return possible
 
 
-def _places(environment: Any, states: int) -> np.ndarray:
-    shape = getattr(environment, "desc", None)
-    columns = np.shape(shape)[1] if shape is not None else 0
-    if columns == 0:
-        columns = getattr(environment, "shape", (0, states))[1]
+def _places(
+    environment: Any, states: int, place: Callable[[int], tuple[int, int]] | None
+) -> np.ndarray:
+    """Row and column of every state and of its terminal twin."""
+    if place is not None:
+        found = np.array([place(s) for s in range(states)], dtype=np.int64)
+        return np.tile(found.reshape(states, 2), (2, 1))
+    board = np.shape(getattr(environment, "desc", ()))
+    if len(board) != 2:
+        board = getattr(environment, "shape", ())
+    columns = board[1] if len(board) == 2 and board[0] * board[1] == states else states
     row, column = np.divmod(np.arange(states), columns)
     return np.tile(np.stack([row, column], axis=1), (2, 1))
 

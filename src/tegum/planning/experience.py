@@ -34,8 +34,8 @@ class Experience:
     action may enter one ends.
 
     With a `dose`, exactly so many episodes touch an unwanted state and come first: they
-    are those of a full-support explorer that do; all others follow `leak`. Which ones is
-    drawn for each number of steps by itself, and a larger dose holds the smaller ones.
+    are those of a full-support explorer that do; all others follow `leak`. Each number
+    of `steps` draws its own, of which a larger dose takes more.
 
     Rewards are seen with Gaussian noise of standard deviation `reward_noise`. With
     `memory` a learner sees states, without it their `observation`. `kept` says which

@@ -43,6 +43,7 @@ def from_simulator(
     *,
     state: Callable[[Any], Hashable],
     unwanted: Callable[[Any], bool],
+    goal: Callable[[Any], bool] | None = None,
     starts: Callable[[Any], bool] | None = None,
     place: Callable[[Any], tuple[int, int]] | None = None,
     seed: int = 0,
@@ -54,9 +55,9 @@ def from_simulator(
     by every action until nothing further is found. `state(environment)` names what the
     future depends on (in MiniGrid: position, direction, what is carried, open doors),
     `unwanted(environment)` says whether its present state is, `starts(environment)`
-    whether it is asked about; left out, only the state after the reset is. Every step
-    costs 1; an ending that brings nothing costs as much as never ending, and is no
-    goal.
+    whether it is asked about; left out, only the state after the reset is. An ending is
+    a goal if it brings more than 0, or if `goal(environment)` says so. Every step costs
+    1; an ending that is no goal costs as much as never ending.
 
     Every action is tried twice: again from the copy that came to the state last, with
     other random numbers. A rare slip, or a name too coarse in few states only, may go
@@ -65,33 +66,44 @@ def from_simulator(
     Raises:
         ValueError: actions that are not discrete, more than `most_states` states, a
             state in which the same action has led to different ones, a reward that is
-            not finite, an `unwanted` or `starts` that contradicts itself, no start, or
-            no way to a goal.
+            not finite, an `unwanted`, `goal` or `starts` that contradicts itself, no
+            start, or no way to a goal.
     """
     start = copy.deepcopy(environment.unwrapped)
     actions = number_of(start.action_space, what="action")
     start.reset(seed=seed)
     found = _enumerated(start, actions, state=state, most_states=most_states)
     _check_repeatable(found, state=state, seed=seed)
-    if not found.rewarded:
-        raise ValueError(
-            "no action anywhere ends with a reward above 0, so there is no goal that "
-            "could be reached; check the environment and its seed"
-        )
     ended = np.array([end for _, end in found.number])
-    goal = np.zeros(ended.size, dtype=bool)
-    goal[list(found.rewarded)] = True
+    good = _goals(found, ended, goal)
     successor = np.zeros((ended.size, actions), dtype=np.int32)
     successor[~ended] = found.rows
-    price = np.where((ended & ~goal)[successor], -float(ended.size), -1.0)
+    price = np.where((ended & ~good)[successor], -float(ended.size), -1.0)
     at = np.array([0])
     if starts is not None:
         at = np.flatnonzero(_marks(found, starts, name="starts") & ~ended)
     return tabular(
-        successor, reward=price, terminal=ended, goal=goal, starts=at,
+        successor, reward=price, terminal=ended, goal=good, starts=at,
         unwanted=_marks(found, unwanted, name="unwanted"),
         place=None if place is None else [place(one) for one in found.first],
     )  # fmt: skip
+
+
+def _goals(
+    found: _Found, ended: np.ndarray, goal: Callable[[Any], bool] | None
+) -> np.ndarray:
+    """Which states are goals: those that a step ended in with a prize, or as told."""
+    good = np.zeros(ended.size, dtype=bool)
+    good[list(found.rewarded)] = True
+    if goal is not None:
+        good = _marks(found, goal, name="goal") & ended
+    if not good.any():
+        why = "ends with a reward above 0" if goal is None else "ends where `goal` says"
+        raise ValueError(
+            f"no action anywhere {why}, so there is no goal that could be reached; "
+            "check the environment and its seed, or say by `goal` which endings are"
+        )
+    return good
 
 
 def _enumerated(
