@@ -1,0 +1,239 @@
+"""Opening a model as it was saved: no weight folded, nothing unpickled unasked."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import hashlib
+import json
+import re
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tegum.activations.libraries import library
+from tegum.activations.points import family_of, points_of
+from tegum.activations.sources import module_from
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+DTYPES = ("float32", "bfloat16", "float16")
+"""Types of numbers that a model may be measured in."""
+
+_VOLATILE = ("_name_or_path", "architectures", "dtype", "torch_dtype")
+"""Entries of a configuration that say nothing of what the model computes."""
+
+
+@dataclass(frozen=True, eq=False)
+class OpenedModel:
+    """A model ready to be measured, and what its rows and its readers call it.
+
+    `digest` is a SHA-256 of every weight and of how they are put together; `label` is
+    for people; `family` is that of `tegum.activations.family_of`; `came_in` is the mode
+    in which it was handed over, `train` or `eval`.
+    """
+
+    module: nn.Module
+    tokenizer: Any | None
+    digest: str
+    label: str
+    family: str
+    came_in: str = "eval"
+
+    @property
+    def key(self) -> str:
+        """The first 16 digits of the digest, which stand in the rows."""
+        return self.digest[:16]
+
+    @property
+    def dtype(self) -> str:
+        """The type of the weights, such as float32; of the first if they differ."""
+        for parameter in self.module.parameters():
+            if parameter.is_floating_point():
+                return str(parameter.dtype).removeprefix("torch.")
+        return "float32"
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        for parameter in self.module.parameters():
+            return parameter.device
+        return library("torch").device("cpu")
+
+    @property
+    def n_parameters(self) -> int:
+        """How many weights it has, tied ones counted once."""
+        return sum(parameter.numel() for parameter in self.module.parameters())
+
+    @property
+    def vocabulary(self) -> int | None:
+        """How many token ids it knows; None where its embedding can not be found."""
+        table = self._embedding()
+        return None if table is None else int(table.num_embeddings)
+
+    @property
+    def positions(self) -> int | None:
+        """The longest sequence it was made for; None where it does not say."""
+        config = getattr(self.module, "config", None)
+        for name in ("max_position_embeddings", "n_positions", "n_ctx"):
+            most = getattr(config, name, None)
+            if isinstance(most, int) and most > 0:
+                return most - self._positions_kept_for_padding()
+        return None
+
+    def _positions_kept_for_padding(self) -> int:
+        """Models in the manner of RoBERTa count positions from behind the padding's."""
+        for point in points_of(self.module):
+            if point.name == "hook_pos_embed":
+                table: Any = self.module.get_submodule(point.path)
+                return 0 if table.padding_idx is None else table.padding_idx + 1
+        return 0
+
+    def _embedding(self) -> Any | None:
+        nn = library("torch").nn
+        if hasattr(self.module, "get_input_embeddings"):
+            with contextlib.suppress(NotImplementedError):
+                found = self.module.get_input_embeddings()
+                if isinstance(found, nn.Embedding):
+                    return found
+        for part in self.module.modules():
+            if isinstance(part, nn.Embedding):
+                return part
+        return None
+
+
+def open_model(
+    source: Any,
+    *,
+    revision: str | None = None,
+    allow_pickle: bool = False,
+    device: str | None = None,
+    dtype: str | None = None,
+    tokenizer: Any | None = None,
+    label: str | None = None,
+) -> OpenedModel:
+    """A model from wherever it is, its weights as they were saved.
+
+    `source` is a live `torch.nn.Module`; the folder of a saved transformers model;
+    the `owner/name` of one on the hub, with its `revision`; or `module:function`, a
+    function without arguments that returns a module, or a module and its tokenizer. A
+    folder is never looked for on a network. Weights saved by pickle can run code when
+    they are read: they are refused unless `allow_pickle`. `device` and `dtype`
+    (float32, bfloat16 or float16) are those of the module, or of what was saved, on the
+    CPU; a live module is never changed: with another device or dtype a copy is opened.
+
+    Raises:
+        ValueError: a source that is no model, saved weights that are missing or
+            pickled, a hub name without a revision or network, an unknown device or
+            dtype.
+        ModuleNotFoundError: torch or transformers is not installed.
+    """
+    torch = library("torch")
+    _check_dtype(dtype)
+    _check_device(device)
+    if isinstance(source, OpenedModel):
+        found = source.module, source.tokenizer, source.label
+    elif isinstance(source, torch.nn.Module):
+        found = source, None, type(source).__name__
+    elif isinstance(source, str | Path):
+        found = module_from(str(source), revision=revision, allow_pickle=allow_pickle)
+    else:
+        raise ValueError(
+            f"a model can not be opened from a {type(source).__name__}; give a "
+            "torch.nn.Module, a folder, a hub name, or `module:function`"
+        )
+    module, own, name = found
+    came_in = "train" if module.training else "eval"
+    module = _placed(module, device, dtype)
+    return OpenedModel(
+        module=module,
+        tokenizer=own if tokenizer is None else tokenizer,
+        digest=digest_of(module),
+        label=name if label is None else label,
+        family=family_of(module),
+        came_in=came_in,
+    )
+
+
+def labelled(model: OpenedModel, label: str) -> OpenedModel:
+    """The same model under another label for people."""
+    return replace(model, label=label)
+
+
+def _check_dtype(dtype: str | None) -> None:
+    if dtype is not None and dtype not in DTYPES:
+        raise ValueError(f"`dtype` is {dtype!r}; it must be one of {', '.join(DTYPES)}")
+
+
+def _check_device(device: str | None) -> None:
+    if device is None:
+        return
+    torch = library("torch")
+    try:
+        asked = torch.device(device)
+        torch.empty(1, device=asked)
+    except (RuntimeError, AssertionError, TypeError) as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else "?"
+        there = ["cpu"]
+        there += [f"cuda:{k}" for k in range(torch.cuda.device_count())]
+        there += ["mps"] if torch.backends.mps.is_available() else []
+        raise ValueError(
+            f"the device {device!r} can not be used ({reason}); this machine has "
+            f"{', '.join(there)}"
+        ) from None
+
+
+def _placed(module: nn.Module, device: str | None, dtype: str | None) -> nn.Module:
+    """The module on its device in its dtype; a copy where that would change it."""
+    torch = library("torch")
+    kind = None if dtype is None else getattr(torch, dtype)
+    tensors = [*module.parameters(), *module.buffers()]
+    moved = device is not None and any(
+        t.device.type != torch.device(device).type for t in tensors
+    )
+    cast = kind is not None and any(
+        t.is_floating_point() and t.dtype != kind for t in module.parameters()
+    )
+    if not (moved or cast):
+        return module
+    return copy.deepcopy(module).to(device=device, dtype=kind)
+
+
+def digest_of(module: nn.Module) -> str:
+    """SHA-256 of a model: every name, shape, type and byte, and how it is built.
+
+    Live or saved and opened again, it is the same; where it was found does not enter.
+    """
+    torch = library("torch")
+    digest = hashlib.sha256()
+    kind = type(module)
+    structure = re.sub(r" at 0x[0-9a-f]+", "", repr(module))
+    record = [kind.__qualname__, _configuration(module), structure]
+    digest.update(json.dumps(record, sort_keys=True, default=str).encode())
+    for name, tensor in sorted(module.state_dict().items()):
+        if not isinstance(tensor, torch.Tensor):
+            digest.update(f"\0{name}\0{tensor!r}".encode())
+            continue
+        digest.update(f"\0{name}\0{tuple(tensor.shape)}\0{tensor.dtype}\0".encode())
+        flat = tensor.detach().cpu().contiguous().reshape(-1)
+        digest.update(np.asarray(flat.view(torch.uint8)).data)
+    return digest.hexdigest()
+
+
+def _configuration(module: nn.Module) -> Any:
+    config = getattr(module, "config", None)
+    if config is None or not hasattr(config, "to_dict"):
+        return None
+    found = config.to_dict()
+    return {
+        name: value
+        for name, value in found.items()
+        if name not in _VOLATILE and not name.startswith("transformers_")
+    }
+
+
+__all__ = ["DTYPES", "OpenedModel", "digest_of", "labelled", "open_model"]
