@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -143,8 +143,11 @@ def _details(verdict: Verdict) -> list[str]:
 
 
 @contextmanager
-def progress_bar(*, quiet: bool) -> Iterator[Any]:
-    """A bar for each phase on a terminal; None where nobody watches."""
+def progress_bar(*, quiet: bool, tokens_per_row: float | None = None) -> Iterator[Any]:
+    """A bar for each phase on a terminal; None where nobody watches.
+
+    With `tokens_per_row` rows are pieces of a text, and the work is told in tokens.
+    """
     if quiet or not sys.stderr.isatty():
         yield None
         return
@@ -154,7 +157,7 @@ def progress_bar(*, quiet: bool) -> Iterator[Any]:
     with Progress(
         TextColumn("{task.description}"),
         BarColumn(),
-        TextColumn("{task.completed:.0f}/{task.total:.0f}"),
+        TextColumn("{task.fields[count]}"),
         TextColumn("{task.fields[rate]}"),
         TimeRemainingColumn(),
         console=Console(stderr=True),
@@ -162,13 +165,22 @@ def progress_bar(*, quiet: bool) -> Iterator[Any]:
         tasks: dict[str, Any] = {}
 
         def tell(state: Any) -> None:
+            count = f"{state.done:.0f}/{state.total}"
+            name, rate = state.phase, f"{state.rate:.1f}/s"
+            if tokens_per_row is not None and state.phase == "train":
+                done, total = (
+                    n * tokens_per_row for n in (state.done, float(state.total))
+                )
+                count = f"{done:,.0f}/{total:,.0f} tokens"
+                name, rate = "scan", f"{state.rate * tokens_per_row:,.0f} tokens/s"
             if state.phase not in tasks:
-                tasks[state.phase] = bar.add_task(state.phase, rate="")
+                tasks[state.phase] = bar.add_task(name, rate="", count="")
             bar.update(
                 tasks[state.phase],
                 total=state.total,
                 completed=state.done,
-                rate=f"{state.rate:.1f}/s",
+                count=count,
+                rate=rate,
             )
 
         yield tell
@@ -177,3 +189,92 @@ def progress_bar(*, quiet: bool) -> Iterator[Any]:
 def print_json(value: Any) -> None:
     """A value as JSON for a script."""
     typer.echo(json.dumps(value, indent=2, default=str))
+
+
+def print_scan_plan(about: Mapping[str, Any], *, as_json: bool) -> None:
+    """What a scan would measure, and what keeps its verdicts from being decided."""
+    if as_json:
+        print_json(about)
+        return
+    for model in about["models"]:
+        typer.echo(
+            f"{model['label']}: {counted(model['points'], 'hook point')}, "
+            f"{model['parameters']:,} weights, {model['dtype']} on {model['device']}"
+        )
+    typer.echo(
+        f"{about['text']}: {counted(about['tokens'], 'token')} in "
+        f"{counted(about['blocks'], 'block')}; {about['rows']} rows, "
+        f"{about['present']} already there, {about['missing']} to measure; about "
+        f"{_duration(about['wall_seconds'])}"
+    )
+
+
+def print_scan(found: Mapping[str, Any], *, as_json: bool) -> None:
+    """What a scan found: its answer, and a line for each hook point."""
+    if as_json:
+        print_json(found)
+        return
+    from rich.console import Console
+    from rich.markup import escape
+
+    console = Console()
+    console.print(f"\n[bold]{escape(found['question'])}[/bold]")
+    console.print(escape(found["answer"]), highlight=False)
+    for statistic in ("per vector", "per unit"):
+        for model in found["models"]:
+            rows = [
+                record
+                for record in found["points"]
+                if (record["statistic"], record["model"]) == (statistic, model["label"])
+            ]
+            title = f"{model['label']}, excess kurtosis {statistic}"
+            _print_points(console, rows, title=title, also=("raw", "rotated"))
+        pairs = [r for r in found["differences"] if r["statistic"] == statistic]
+        for label in dict.fromkeys(r["model"] for r in pairs):
+            own = [r for r in pairs if r["model"] == label]
+            title = f"gap {statistic}: {label} minus {own[0]['beside']}"
+            _print_points(console, own, title=title, also=())
+    standings = sorted({record["standing"] for record in found["points"]})
+    typer.echo(f"standing: {', '.join(standings)}; intervals hold all together")
+    if found["tokens_per_second"]:
+        typer.echo(
+            f"measured {counted(found['tokens_measured'], 'token')}, "
+            f"{found['tokens_per_second']:,.0f} tokens per second"
+        )
+
+
+def _print_points(
+    console: Any,
+    records: Sequence[Mapping[str, Any]],
+    *,
+    title: str,
+    also: Sequence[str],
+) -> None:
+    """A table with a line for each hook point."""
+    from rich import box
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table(
+        box=box.SIMPLE, pad_edge=False, title=escape(title), title_justify="left"
+    )
+    table.add_column("point", overflow="fold")
+    for name in (*also, "gap", "interval"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("verdict", overflow="fold")
+    colours = {"supported": "green", "refuted": "red", "undecided": "yellow"}
+    for record in records:
+        low, high = (_short(record[end]) for end in ("low", "high"))
+        said = record["holds"] or record["verdict"]
+        table.add_row(
+            escape(record["point"]),
+            *(_short(record[name]) for name in (*also, "gap")),
+            escape(f"[{low}, {high}]"),
+            f"[{colours[record['verdict']]}]{escape(said)}[/]",
+        )
+    console.print(table)
+
+
+def _short(value: float | str) -> str:
+    """A number in three digits; what JSON has no number for as its text."""
+    return value if isinstance(value, str) else f"{value:.3g}"

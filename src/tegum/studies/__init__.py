@@ -12,12 +12,16 @@ from tegum.design import unknown
 from tegum.study import Study
 
 
+MADE_TO_ORDER = ("scan",)
+"""Modules that make a study of something of the reader's own, and bring none."""
+
+
 def names() -> list[str]:
     """The names of the studies that come with tegum."""
     return sorted(
         module.name.replace("_", "-")
         for module in pkgutil.iter_modules(__path__)
-        if not module.name.startswith("_")
+        if not module.name.startswith("_") and module.name not in MADE_TO_ORDER
     )
 
 
