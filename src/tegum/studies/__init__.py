@@ -11,7 +11,6 @@ from pathlib import Path
 from tegum.design import unknown
 from tegum.study import Study
 
-
 MADE_TO_ORDER = ("scan",)
 """Modules that make a study of something of the reader's own, and bring none."""
 
