@@ -12,12 +12,16 @@ if TYPE_CHECKING:
     from tegum.activations.models import open_model as open_model
     from tegum.activations.points import points_of as points_of
     from tegum.activations.points import resolve as resolve
+    from tegum.activations.text import Text as Text
+    from tegum.activations.text import open_text as open_text
 
 _HOME = {
     "OpenedModel": "models",
     "Point": "layouts",
+    "Text": "text",
     "capturing": "capture",
     "open_model": "models",
+    "open_text": "text",
     "points_of": "points",
     "resolve": "points",
 }

@@ -95,9 +95,10 @@ class OpenedModel:
 
     def _embedding(self) -> Any | None:
         nn = library("torch").nn
-        if hasattr(self.module, "get_input_embeddings"):
+        of_transformers: Any = getattr(self.module, "get_input_embeddings", None)
+        if of_transformers is not None:
             with contextlib.suppress(NotImplementedError):
-                found = self.module.get_input_embeddings()
+                found = of_transformers()
                 if isinstance(found, nn.Embedding):
                     return found
         for part in self.module.modules():
