@@ -1,8 +1,13 @@
 """What a scan says of one hook point on one block of text: `SCAN`, and whole texts.
 
-`gap_...` is the paired difference that claims are about: the basis as it is less the
-mean over fixed rotations of the very same activations, those of the sample. Above 0 the
-basis stands out by heavier tails, at 0 it is as good as any other.
+`gap_...` is what claims are about: the basis as it is less the same activations after
+rotations. Above 0 the basis stands out by heavier tails, at 0 it is as good as another.
+Across the coordinates of a vector the average over *all* rotations is known, whatever
+the vector: `-6 / (m + 1)`. That is what `gap_per_vector` is taken from. A few drawn
+rotations are a poor stand-in where the vectors of a text have one direction in common,
+as those of a residual stream do: then every vector repeats the same few draws. Over
+vectors (`gap_per_unit`) no such form is at hand, but every unit of a rotated copy is a
+draw of its own, and a few rotations give hundreds.
 """
 
 from __future__ import annotations
@@ -32,11 +37,16 @@ PAIRED: Mapping[str, Callable[[Moments], float]] = {
 }
 """What is taken of the sample as it is and of its rotated copies."""
 GAPS = {
-    "gap_per_vector": "excess_kurtosis_per_vector",
+    "sample_gap_per_vector": "excess_kurtosis_per_vector",
     "gap_per_unit": "excess_kurtosis_per_unit",
     "gap_of_unit_norms": "kurtosis_of_unit_norms",
 }
-"""Each gap, and the quantity that it is a gap of."""
+"""Each gap between the sample and its rotated copies, and what it is a gap of."""
+SPREADS = {
+    "rotated_spread_per_vector": "excess_kurtosis_per_vector",
+    "rotated_spread_per_unit": "excess_kurtosis_per_unit",
+}
+"""How far apart the rotated copies are: what one basis at random owes to chance."""
 
 
 def groups_of(arrays: Mapping[str, ndarray]) -> dict[str, Moments]:
@@ -87,8 +97,8 @@ def scan_numbers(arrays: Mapping[str, ndarray]) -> dict[str, float]:
     Of every kept token that is not the first of its sequence:
 
     - `excess_kurtosis_per_vector`: across the coordinates of a vector, averaged over
-      vectors (Elhage et al. 2023, there without the -3). `gap_per_vector_exact` is
-      that less `-6 / (m + 1)`, its average over *all* rotations whatever the vector.
+      vectors (Elhage et al. 2023, there without the -3). `gap_per_vector` is that less
+      `-6 / (m + 1)`, its exact average over all rotations.
     - `excess_kurtosis_per_unit`: over vectors, averaged over units by their variance;
       `median_` and `largest_` over units.
     - `kurtosis_of_unit_norms`, `kurtosis_of_unit_mean_squares` (He et al. 2024),
@@ -99,8 +109,10 @@ def scan_numbers(arrays: Mapping[str, ndarray]) -> dict[str, float]:
     - `root_mean_square`, `tokens`, `units`, `constant_units`.
 
     Of the sample, as it is (`sample_...`) and averaged over rotations (`rotated_...`):
-    the quantities of `PAIRED`, and `gap_per_vector`, `gap_per_unit`,
-    `gap_of_unit_norms`. NaN where no sequence of the block is in the sample.
+    the quantities of `PAIRED`, and the differences `gap_per_unit`, `gap_of_unit_norms`
+    and, as a check of the exact one, `sample_gap_per_vector`. `rotated_spread_...` is
+    the standard deviation between rotations: a gap of that size says nothing of a
+    single model's basis. NaN where no sequence of the block is in the sample.
 
     Of the first tokens: `first_excess_kurtosis_per_vector`, and
     `first_root_mean_square_ratio`, how many times larger than the rest they are.
@@ -120,7 +132,7 @@ def scan_numbers(arrays: Mapping[str, ndarray]) -> dict[str, float]:
         "units": float(rest.width),
         "constant_units": float((rest.second == 0).sum()),
         **{name: function(rest) for name, function in PAIRED.items()},
-        "gap_per_vector_exact": per_vector - null,
+        "gap_per_vector": per_vector - null,
         "median_excess_kurtosis_per_unit": numbers.median_excess_kurtosis_per_unit(
             rest
         ),
@@ -153,14 +165,15 @@ def _outliers(rest: Moments, rotated: list[Moments]) -> dict[str, float]:
 def _beside_rotations(sample: Moments, rotated: list[Moments]) -> dict[str, float]:
     """The paired quantities of the sample, of its rotated copies, and the gaps."""
     own = {name: function(sample) for name, function in PAIRED.items()}
-    null = {
-        name: _mean(function(copy) for copy in rotated)
-        for name, function in PAIRED.items()
+    copies = {
+        name: [function(copy) for copy in rotated] for name, function in PAIRED.items()
     }
+    null = {name: _mean(values) for name, values in copies.items()}
     return {
         **{f"sample_{name}": value for name, value in own.items()},
         **{f"rotated_{name}": value for name, value in null.items()},
         **{gap: own[name] - null[name] for gap, name in GAPS.items()},
+        **{spread: _spread(copies[name]) for spread, name in SPREADS.items()},
     }
 
 
@@ -179,6 +192,11 @@ def _mean(values: Iterable[float]) -> float:
     """The mean over rotations; NaN without any."""
     listed = list(values)
     return float(np.mean(listed)) if listed else math.nan
+
+
+def _spread(values: list[float]) -> float:
+    """The standard deviation between rotations; NaN for fewer than two."""
+    return float(np.std(values, ddof=1)) if len(values) > 1 else math.nan
 
 
 def scan(artifact: Artifact, row: Row) -> dict[str, float]:
@@ -203,7 +221,7 @@ _RANGES: dict[str, tuple[float, float]] = {
         ("tokens", "sequences", "sampled_tokens", "units", "constant_units"), _COUNT
     ),
     **_PAIRED_RANGES,
-    "gap_per_vector_exact": _ANY,
+    "gap_per_vector": _ANY,
     "median_excess_kurtosis_per_unit": _EXCESS,
     "kurtosis_of_unit_mean_squares": _RATIO,
     "outlier_dimensions_above_six": _COUNT,
@@ -217,6 +235,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     **{f"sample_{name}": bounds for name, bounds in _PAIRED_RANGES.items()},
     **{f"rotated_{name}": bounds for name, bounds in _PAIRED_RANGES.items()},
     **dict.fromkeys(GAPS, _ANY),
+    **dict.fromkeys(SPREADS, _COUNT),
     "first_excess_kurtosis_per_vector": _EXCESS,
     "first_root_mean_square_ratio": _COUNT,
 }
