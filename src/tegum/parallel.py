@@ -14,6 +14,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -33,6 +34,14 @@ _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 Outcome = Artifact | str | None
 """What a row came to: its artifact, what went wrong in words, or cut short."""
+
+
+@dataclass(frozen=True)
+class Share:
+    """How much of a row is done, in [0, 1]."""
+
+    done: float
+
 
 Make = Callable[[Row, Callable[[float], None], Callable[[], bool]], Outcome]
 """Makes a row; it is handed where to tell its share done, and what asks it to stop."""
@@ -184,11 +193,12 @@ def in_processes(
             ):
                 position, process = running[receiver]
                 found = _received(receiver, process)
-                if isinstance(found, float):
-                    shares[position] = found
+                if isinstance(found, Share):
+                    shares[position] = found.done
                     continue
                 del running[receiver]
-                outcomes[position], shares[position] = found, 1.0
+                shares[position] = 1.0
+                outcomes[position] = found
                 progress(sum(shares) / len(rows))
                 told = list(shares)
             if shares != told:
@@ -256,7 +266,7 @@ def _child(make: Make, row: Row, sender: Any, hears_stop: bool) -> None:
         nonlocal told
         if time.monotonic() - told >= SHARE_SECONDS:
             told = time.monotonic()
-            sender.send(float(share))
+            sender.send(Share(share))
 
     def stop() -> bool:
         # A parent that was killed can not ask: its child goes on for nobody.
@@ -281,7 +291,7 @@ def _refusal_as_text(
         return f"{kind}{error}"
 
 
-def _received(receiver: Any, process: Any) -> Outcome | float:
+def _received(receiver: Any, process: Any) -> Outcome | Share:
     """What a row's process sent, or how it died."""
     try:
         found = receiver.recv()
@@ -290,7 +300,7 @@ def _received(receiver: Any, process: Any) -> Outcome | float:
         code = process.exitcode
         how = f"signal {-code}" if code < 0 else f"exit code {code}"
         found = f"its process died with {how} before it returned anything"
-    if not isinstance(found, float):
+    if not isinstance(found, Share):
         receiver.close()
         process.join()
     return found

@@ -33,8 +33,10 @@ class Subject(Protocol):
 
     The bits of an artifact depend on its row alone. Raise `law` when they change. A
     subject may also have `input_digests` (name to digest of every external input, part
-    of the keys), `instruction_set` (for the record) and `made_elsewhere` (its artifacts
-    existed before any registration, so that no verdict on them is confirmatory).
+    of the keys), `instruction_set` (for the record), `made_elsewhere` (its artifacts
+    existed before any registration, so that no verdict on them is confirmatory) and
+    `wants_folders`: if true, `train` is also given `folders`, one path for each row, in
+    which a row may keep checkpoints and what it goes on from after a kill.
     """
 
     @property

@@ -13,7 +13,7 @@ from typing import Any
 from tegum.arrays import Artifact, RowsFailed
 from tegum.design import Row
 from tegum.execution.progress import Meter, Tell
-from tegum.store import Provenance, Store
+from tegum.store import Provenance, Store, model_keys
 from tegum.study import Subject
 
 CHUNK_SECONDS = 15.0
@@ -166,12 +166,14 @@ def _train_chunk(
     errors: dict[int, str] = {}
     started = time.monotonic()
     try:
-        finished: Any = subject.train(
-            rows,
-            workers=workers,
-            progress=meter.within(rows=len(rows), work=sum(costs)),
-            stop=interruption.asked.is_set,
-        )
+        with _folders(subject, store, rows) as asked:
+            finished: Any = subject.train(
+                rows,
+                workers=workers,
+                progress=meter.within(rows=len(rows), work=sum(costs)),
+                stop=interruption.asked.is_set,
+                **asked,
+            )
     except RowsFailed as failed:
         finished, errors = failed.finished, dict(failed.errors)
     except KeyboardInterrupt as interrupt:
@@ -196,6 +198,18 @@ def _train_chunk(
     return {
         i: errors.get(i, nothing) for i, found in enumerate(finished) if found is None
     }
+
+
+@contextlib.contextmanager
+def _folders(
+    subject: Subject, store: Store, rows: Sequence[Row]
+) -> Iterator[dict[str, Any]]:
+    """A folder for each row, where the subject wants them."""
+    if not getattr(subject, "wants_folders", False):
+        yield {}
+        return
+    with store.folders(model_keys(subject, rows)) as folders:
+        yield {"folders": folders}
 
 
 def _refuse_strange(finished: Any, subject: Subject, rows: Sequence[Row]) -> None:

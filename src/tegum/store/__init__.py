@@ -3,6 +3,7 @@
 rows/          Parquet: key, factors, status, provenance
 measures/      Parquet: measure key, named numbers; NaN undefined, null unmeasured
 artifacts/     safetensors, one file per chunk, named by the rows
+checkpoints/   a folder for each network that kept some, named by its key
 registry.jsonl registrations and every verdict, append-only
 store.json     the format's version
 """

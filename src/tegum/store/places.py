@@ -11,10 +11,11 @@ import contextlib
 import fcntl
 import os
 import secrets
+import tempfile
 import threading
 import time
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -117,6 +118,11 @@ class Folder:
         except OSError as error:
             where = f"left where it is, since it can not be moved ({error.strerror})"
         _warn_damaged(f"{self.root / kind / name}", reason, where)
+
+    @contextlib.contextmanager
+    def folders(self, kind: str, names: Sequence[str]) -> Iterator[list[Path]]:
+        """Folders of a kind, made by whoever writes there."""
+        yield [self.root / kind / name for name in names]
 
     def sweep(self) -> None:
         """Remove temporary files that killed processes left behind."""
@@ -254,6 +260,12 @@ class Memory:
             target = f"{kind.replace('/', '-')}-{name}"
             self.files[DAMAGED, target] = data
         _warn_damaged(f"{kind}/{name}", reason, f"set aside as {DAMAGED}/{target}")
+
+    @contextlib.contextmanager
+    def folders(self, kind: str, names: Sequence[str]) -> Iterator[list[Path]]:
+        """Folders of a kind, which are gone when the context ends."""
+        with tempfile.TemporaryDirectory(prefix=f"tegum-{kind}-") as root:
+            yield [Path(root) / name for name in names]
 
     def sweep(self) -> None:
         """Nothing is ever left behind in memory."""

@@ -6,6 +6,7 @@ import datetime
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from tegum.study import Subject
 
 ARTIFACT_FILE = re.compile(r"[0-9A-Za-z][0-9A-Za-z_-]*\.safetensors")
+CHECKPOINTS = "checkpoints"
 MEASURE_NAME = re.compile(r"[0-9A-Za-z][0-9A-Za-z_.-]*")
 
 
@@ -162,6 +164,10 @@ class Store:
             kinds = {kind for kind, _ in self.place.files}
             return sorted(k[9:] for k in kinds if k.startswith("measures/"))
         return self.place.names("measures")
+
+    def folders(self, keys: Sequence[str]) -> AbstractContextManager[list[Path]]:
+        """A folder for each model under `checkpoints`; in memory, while it is open."""
+        return self.place.folders(CHECKPOINTS, keys)
 
     def artifact(self, key: str) -> Artifact:
         """The artifact of one model.
