@@ -8,16 +8,22 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from tegum.activations.capture import capturing as capturing
     from tegum.activations.layouts import Point as Point
+    from tegum.activations.measures import SCAN as SCAN
     from tegum.activations.models import OpenedModel as OpenedModel
     from tegum.activations.models import open_model as open_model
     from tegum.activations.points import points_of as points_of
     from tegum.activations.points import resolve as resolve
+    from tegum.activations.streaming import Stream as Stream
+    from tegum.activations.subject import ModelActivations as ModelActivations
     from tegum.activations.text import Text as Text
     from tegum.activations.text import open_text as open_text
 
 _HOME = {
+    "ModelActivations": "subject",
     "OpenedModel": "models",
     "Point": "layouts",
+    "SCAN": "measures",
+    "Stream": "streaming",
     "Text": "text",
     "capturing": "capture",
     "open_model": "models",

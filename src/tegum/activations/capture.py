@@ -24,6 +24,7 @@ def capturing(
     receive: Receive,
     *,
     mode: Literal["eval", "train"] | None = "eval",
+    refused: Callable[[Point, ValueError], None] | None = None,
 ) -> Iterator[None]:
     """Hand every activation at some points to `receive` while the model runs.
 
@@ -39,7 +40,7 @@ def capturing(
 
     Raises:
         ValueError: a name that is no point; while the model runs, a module that passes
-            no tensor of real numbers.
+            no tensor of real numbers, unless `refused` is there to be told.
     """
     torch = library("torch")
     chosen = _points(module, points)
@@ -47,7 +48,8 @@ def capturing(
     handles = []
     try:
         for point in chosen:
-            handles.append(_hook(module.get_submodule(point.path), point, receive))
+            part = module.get_submodule(point.path)
+            handles.append(_hook(part, point, receive, refused))
         if mode is not None:
             module.train(mode == "train")
         with torch.no_grad():
@@ -68,29 +70,40 @@ def _points(module: nn.Module, points: Iterable[Point | str]) -> list[Point]:
     return list(found)
 
 
-def _hook(part: nn.Module, point: Point, receive: Receive) -> Any:
-    def after(part: nn.Module, args: Any, kwargs: Any, returned: Any) -> None:
-        receive(point, _tensor(returned, part, point))
+def _hook(
+    part: nn.Module,
+    point: Point,
+    receive: Receive,
+    refused: Callable[[Point, ValueError], None] | None,
+) -> Any:
+    def passed(part: nn.Module, what: Any) -> None:
+        found = first_tensor(what)
+        if found is not None:
+            receive(point, found.detach())
+        elif refused is not None:
+            refused(point, _no_tensor(what, part, point))
+        else:
+            raise _no_tensor(what, part, point)
 
     def before(part: nn.Module, args: Any, kwargs: Any) -> None:
-        receive(point, _tensor((*args, *kwargs.values()), part, point))
+        passed(part, (*args, *kwargs.values()))
+
+    def after(part: nn.Module, args: Any, kwargs: Any, returned: Any) -> None:
+        passed(part, returned)
 
     if point.side == "input":
         return part.register_forward_pre_hook(before, with_kwargs=True)
     return part.register_forward_hook(after, with_kwargs=True)
 
 
-def _tensor(passed: Any, part: nn.Module, point: Point) -> torch.Tensor:
-    found = first_tensor(passed)
-    if found is None:
-        verb = "gets" if point.side == "input" else "returns"
-        what = f"a {type(passed).__name__}" if point.side == "output" else "its inputs"
-        raise ValueError(
-            f"the module `{point.path}` ({type(part).__name__}), read as "
-            f"`{point.name}`, {verb} no tensor of real numbers but {what}; name a "
-            "module that does"
-        )
-    return found.detach()
+def _no_tensor(what: Any, part: nn.Module, point: Point) -> ValueError:
+    name = "the whole module" if not point.path else f"the module `{point.path}`"
+    verb = "gets" if point.side == "input" else "returns"
+    but = "" if point.side == "input" else f" but a {type(what).__name__}"
+    return ValueError(
+        f"{name} ({type(part).__name__}), read as `{point.name}`, {verb} no tensor of "
+        f"real numbers{but}; name a module that does"
+    )
 
 
 def first_tensor(passed: Any) -> torch.Tensor | None:
