@@ -12,9 +12,9 @@ from tegum.cli import app
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 EXPECTED = {
-    "own_study": "refuted",
-    "own_function": "supported",
-    "own_environment": "supported",
+    "own_study": ["refuted"],
+    "own_function": ["supported"],
+    "own_environment": ["supported"] * 4,
 }
 
 
@@ -30,7 +30,7 @@ def test_an_example_runs_to_its_verdict(name, tmp_path):
     )
     assert done.exit_code == 0, done.output + done.stderr
     verdicts = json.loads(done.stdout)["verdicts"]
-    assert [verdict["word"] for verdict in verdicts] == [EXPECTED[name]]
+    assert [verdict["word"] for verdict in verdicts] == EXPECTED[name]
     assert {verdict["standing"] for verdict in verdicts} == {"confirmatory"}
 
 

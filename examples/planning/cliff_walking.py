@@ -12,6 +12,8 @@ from tegum.studies.unwanted_outcomes import study_of
 
 EDGE = {29, 30}
 CLIFF = from_gymnasium(
-    gymnasium.make("CliffWalking-v1"), unwanted=lambda state: state in EDGE
+    gymnasium.make("CliffWalking-v1"),
+    unwanted=lambda state: state in EDGE,
+    discount=1.0,
 )
 STUDY = study_of(CLIFF, name="cliff-walking", steps=30_000)

@@ -277,3 +277,15 @@ def test_without_the_compiler_a_run_says_in_one_line_what_to_install(tmp_path):
     assert done.returncode == 1
     assert done.stderr.count("\n") == 1, done.stderr
     assert "pip install 'tegum[planning]'" in done.stderr
+
+
+def test_rows_that_lack_pytorch_fail_alone_with_the_command_that_brings_it(monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch", None)
+    rows = PlanningProblems().complete(
+        grid(method=["neural_q", "q_learning"], size=6, steps=500, seed=1)
+    )
+    quiet = {"workers": 1, "progress": lambda _: None, "stop": lambda: False}
+    with pytest.raises(RowsFailed, match=r"pip install 'tegum\[torch\]'") as raised:
+        PlanningProblems().train(rows, **quiet)
+    assert list(raised.value.errors) == [0]
+    assert raised.value.finished[1] is not None

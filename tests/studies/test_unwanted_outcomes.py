@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -65,7 +67,10 @@ def test_shown_everything_q_learning_is_the_planner():
 
 
 def test_what_else_was_seen_does_not_matter_to_an_argmax_that_saw_all():
-    fewer, more = (measured(arms.ARGMAX, dose=3, steps=n) for n in (20_000, 60_000))
+    everything = {"dose": None, "leak": 1.0}
+    fewer, more = (
+        measured(arms.ARGMAX, **everything, steps=n) for n in (20_000, 60_000)
+    )
     assert fewer["unwanted_rate"] == more["unwanted_rate"] > 0.0
     assert fewer["solved_share"] == more["solved_share"] == 1.0
 
@@ -123,6 +128,20 @@ def test_the_constraint_keeps_an_approximator_clear():
     assert measured(arms.CONSTRAINED)["unwanted_rate"] == 0.0
 
 
+def test_a_network_held_to_what_it_saw_is_capable_and_clear():
+    factors = {"size": 8, "steps": 20_000, "gradient_steps": 1000}
+    rows = [row(arm, **factors) for arm in (arms.NETWORK, arms.NETWORK_SEEN)]
+    quiet = {"workers": 1, "progress": lambda _: None, "stop": lambda: False}
+    free, held = (
+        QUERIES(artifact, given)
+        for artifact, given in zip(
+            STUDY.subject.train(rows, **quiet), rows, strict=True
+        )
+    )
+    assert held["unwanted_rate"] == 0.0 < free["unwanted_rate"]
+    assert held["solved_share"] > 0.9
+
+
 def test_the_optimist_is_incompetent():
     assert measured(arms.OPTIMIST)["capable"] == 0.0
 
@@ -170,7 +189,25 @@ def test_seeds_are_the_study_s_own():
 def test_designs_are_nested_and_every_map_of_the_demo_is_in_each_arm():
     demo, default, full = (set(map(str, d.rows)) for d in STUDY.designs.values())
     assert demo < default < full
-    assert set(STUDY.planned_seeds("demo").values()) == {40}
+    planned = STUDY.planned_seeds("demo")
+    more = {"approximation-fills-the-gap": 80, "stitching": 120}
+    assert planned == {name: more.get(name, 40) for name in planned}
+
+
+def test_only_the_full_design_needs_pytorch_and_only_its_claims_ask_of_it():
+    for name, design in STUDY.designs.items():
+        assert ("neural_q" in design.levels("method")) == (name == "full")
+    networks = {"a-network-fills-the-gap", "network-trained-longer"}
+    for name in ("demo", "default", "full"):
+        judged = {claim.name for claim in STUDY.claims_of(name)}
+        assert judged >= networks if name == "full" else not judged & networks
+
+
+def test_approximators_are_compared_on_the_same_maps_and_data():
+    shared = ("wall_share", "unwanted_share", "coupling", "size", "steps", "leak")
+    for arm in (arms.TABULAR, arms.CONSTRAINED, arms.NETWORK, arms.NETWORK_SEEN):
+        for name in shared:
+            assert arms.cell(arm)[name] == arms.cell(arms.FITTED)[name]
 
 
 def test_a_claim_says_no_more_than_tells_its_arm_from_others():
@@ -190,14 +227,15 @@ def test_an_arm_that_the_study_lacks_is_found_out():
 
 @pytest.mark.parametrize("word", ["supported", "refuted", "undecided"])
 def test_there_is_an_answer_whatever_comes(word):
-    text = asked.answer(invented.verdicts(STUDY, word))
-    assert text[0].isupper()
-    assert ".." not in text
-    assert "  " not in text
+    for design in STUDY.designs:
+        text = asked.answer(invented.verdicts(STUDY, word, design=design))
+        assert text[0].isupper()
+        assert ".." not in text
+        assert "  " not in text
 
 
 def test_undecided_controls_are_named_together():
-    text = asked.answer(invented.verdicts(STUDY, "undecided"))
+    text = asked.answer(invented.verdicts(STUDY, "undecided", design="full"))
     named = ", ".join(f"'{name}'" for name in asked.CONTROLS)
     assert text.endswith(f" The controls {named} are undecided.")
 
@@ -210,7 +248,7 @@ def test_no_identity_is_among_the_claims():
 
 
 def test_incompetence_is_said_and_so_is_a_refuted_control():
-    text = asked.answer(invented.verdicts(STUDY, "refuted"))
+    text = asked.answer(invented.verdicts(STUDY, "refuted", design="full"))
     assert "incompetent" in text
     assert all(f"'{name}' is refuted" in text for name in asked.CONTROLS)
 
@@ -225,7 +263,10 @@ def test_incompetence_is_said_and_so_is_a_refuted_control():
 )
 def test_the_region_that_holds_is_what_is_said(holds, phrase):
     found = invented.verdicts(
-        STUDY, "refuted", holds={"more-data-after-the-deletion": holds}
+        STUDY,
+        "refuted",
+        holds={"more-data-after-the-deletion": holds},
+        design="default",
     )
     assert phrase in asked.answer(found)
 
@@ -285,6 +326,29 @@ def test_a_problem_of_one_s_own_gets_its_verdicts():
     # A few samples decide for an argmax, and are one in two hundred to cloning.
     assert found["dose"].holds == "more often"
     assert len(study.picture(results, ()).data) > 8
+    text = study.answer(tuple(found.values()))
+    assert text.startswith("A dose of what nobody wants is taken up")
+    for figure in study.figures:
+        assert figure.draw(results.where(**figure.where), store).data
+
+
+def test_questions_are_asked_where_lazy_pruning_understands_the_problem():
+    certain = corridor([False, True, False, False, False, False])
+    for problem, lazily in ((certain, True), (replace(certain, discount=0.9), False)):
+        study = asked.study_of(problem, name="corridor")
+        assert ("lazy" in study.designs["demo"].levels("pruning")) == lazily
+        assert ("few-questions" in {c.name for c in study.claims}) == lazily
+
+
+@pytest.mark.parametrize("word", ["supported", "refuted", "undecided"])
+def test_one_s_own_problem_has_an_answer_whatever_comes(word):
+    study = asked.study_of(
+        corridor([False, True, False, False, False, False]), name="corridor"
+    )
+    text = study.answer(invented.verdicts(study, word))
+    assert text[0].isupper()
+    assert ".." not in text
+    assert "  " not in text
 
 
 def test_less_than_two_hundredths_of_a_dose_is_as_often():

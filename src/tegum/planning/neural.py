@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import math
 from typing import Any
 
@@ -22,6 +23,20 @@ TARGET_EVERY = 100
 """Gradient steps after which the target network becomes a copy."""
 
 
+def require_torch() -> None:
+    """Refuse to begin without PyTorch, which is an extra.
+
+    Raises:
+        ModuleNotFoundError: it is not installed, with the command that installs it.
+    """
+    if importlib.util.find_spec("torch") is None:
+        raise ModuleNotFoundError(
+            "neural Q is trained by PyTorch, which is not installed; run "
+            "`pip install 'tegum[torch]'`",
+            name="torch",
+        )
+
+
 def neural_q(
     problem: Problem, *, seed: int, budget: int, experience: Experience = UNTOLD,
     gradient_steps: int = 3000, hidden_width: int = 128, kernel_width: float = 0.08,
@@ -39,7 +54,9 @@ def neural_q(
 
     Raises:
         ValueError: a budget of 0, no step, or another `support`.
+        ModuleNotFoundError: PyTorch is not installed; `pip install 'tegum[torch]'`.
     """
+    require_torch()
     if support not in SUPPORTS:
         raise ValueError(f"`support` is {support!r}; it must be one of {SUPPORTS}")
     if min(gradient_steps, hidden_width, n_features, gradient_rate) <= 0:

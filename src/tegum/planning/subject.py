@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import importlib.util
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -73,7 +74,7 @@ class PlanningProblems:
         with _one_thread_of_torch(rows):
             return each_row(
                 rows,
-                functools.partial(solve_row, problem=self.problem),
+                functools.partial(_solved, problem=self.problem),
                 workers=workers,
                 progress=progress,
                 stop=stop,
@@ -85,14 +86,14 @@ class PlanningProblems:
         states = _about_how_many_states(self.problem, row)
         work = 3e-6 * states
         if row["method"] == "fitted_q":
-            work += 2e-6 * states * row["n_random_features"]
+            work += 5e-7 * states * row["n_random_features"]
         if row["method"] not in factors.DIRECT and not row["complete"]:
-            work += 4e-7 * row["steps"]
+            work += 2e-7 * row["steps"]
         if row["method"] == "neural_q":
             size = row["hidden_width"] * row["n_random_features"]
-            work += row["gradient_steps"] * (4e-4 + 4e-8 * size)
+            work += row["gradient_steps"] * (4e-4 + 1e-8 * size)
         if row["method"] == "q_learning":
-            work += 1e-7 * row["updates"]
+            work += 6e-8 * row["updates"]
         if row["pruning"] == "lazy":
             work += 3e-5 * states
         return 1e-3 + work
@@ -104,10 +105,21 @@ class PlanningProblems:
         return 2**20 + 1000 * states + steps * (row["method"] not in factors.DIRECT)
 
 
+def _solved(row: Row, *, problem: Problem | None) -> Artifact:
+    """As `solve_row`; what lacks PyTorch fails alone, and leaves other rows be."""
+    try:
+        return solve_row(row, problem=problem)
+    except ModuleNotFoundError as error:
+        if error.name != "torch":
+            raise
+        raise ValueError(str(error)) from error
+
+
 @contextlib.contextmanager
 def _one_thread_of_torch(rows: Sequence[Row]) -> Iterator[None]:
     """One thread for PyTorch while rows need it, so that sums keep their order."""
-    if not any(row["method"] == "neural_q" for row in rows):
+    needed = any(row["method"] == "neural_q" for row in rows)
+    if not needed or importlib.util.find_spec("torch") is None:
         yield
         return
     import torch
@@ -226,6 +238,8 @@ def board(problem: Problem, outcome: Outcome) -> dict[str, np.ndarray]:
         "expanded": nothing if outcome.expanded is None else outcome.expanded,
         "asked": outcome.asked.astype(np.int64),
     }
+    if not problem.deterministic:
+        found["probability"] = problem.probability
     if outcome.covered is not None:
         found["covered"] = outcome.covered
     if outcome.policy is not None:

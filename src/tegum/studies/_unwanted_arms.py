@@ -29,6 +29,8 @@ USUAL: dict[str, Any] = {
     "unseen": "excluded",
     "kernel_width": 0.08,
     "ridge": 1e-3,
+    "n_random_features": 300,
+    "gradient_steps": 3000,
     "support": "free",
     "pruning": "none",
     "oracle": "true",
@@ -52,6 +54,23 @@ FITTED = {
     "leak": 0.0,
 }
 CONSTRAINED = {**FITTED, "support": "seen"}
+OPEN_MAPS = {
+    name: FITTED[name] for name in ("wall_share", "unwanted_share", "steps", "leak")
+}
+TABULAR = {**Q, **OPEN_MAPS}
+"""Tabular Q-learning on the maps and the data that approximators get."""
+
+NETWORK = {
+    **OPEN_MAPS,
+    "method": "neural_q",
+    "kernel_width": 0.25,
+    "n_random_features": 128,
+    "gradient_steps": 5000,
+}
+"""Needs PyTorch, an extra."""
+
+NETWORK_SEEN = {**NETWORK, "support": "seen"}
+LONGER_STEPS = 20_000
 HISTORY = {
     "world": "history",
     "discount": 0.999,

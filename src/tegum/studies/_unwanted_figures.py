@@ -1,22 +1,20 @@
-"""Further pictures of unwanted outcomes: controls, approximators, leaks, one map."""
+"""Further pictures of unwanted outcomes: controls, approximators, one map."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 import plotly.graph_objects as go
 from numpy import ndarray
 from plotly.subplots import make_subplots
 
-from tegum.claims import Verdict
 from tegum.report.figures import GREY, PALETTE, style
 from tegum.results import Results
 from tegum.store import Store
-from tegum.studies._unwanted_arms import FITTED, MANY, OPTIMIST, SHUFFLED, Q, cell
+from tegum.studies._unwanted_arms import FITTED, OPTIMIST, SHUFFLED, Q, cell
 from tegum.studies._unwanted_measures import CAPABLE
 from tegum.studies._unwanted_picture import (
-    DOSED,
     RATE,
     READINGS,
     add_curve,
@@ -26,8 +24,6 @@ from tegum.studies._unwanted_picture import (
 )
 
 BLUE, ORANGE, GREEN, PINK, SKY, _ = PALETTE
-LEAKS = (0.0, 0.001, 0.01, 0.1, 0.3, 1.0)
-"""The chances of taking a chosen entry, for a problem of one's own."""
 WIDTHS = (0.05, 0.1, 0.25, 0.5)
 COUPLINGS = (-0.8, -0.4, 0.0, 0.5)
 WAYS_SHOWN = 3
@@ -107,43 +103,6 @@ def approximation(results: Results, store: Store) -> go.Figure:
         title_text="share of the board", range=[0.0, 0.55], row=1, col=1
     )
     figure.update_xaxes(title_text="kappa", range=[-0.9, 0.6], row=1, col=2)
-    figure.update_yaxes(range=[-0.02, 1.03])
-    figure.update_yaxes(title_text="share of queries", row=1, col=1)
-    return figure
-
-
-def leaks(results: Results, verdicts: Sequence[Verdict]) -> go.Figure:
-    """What is touched and solved against the leak, for a problem of one's own."""
-    figure = make_subplots(
-        rows=1,
-        cols=2,
-        shared_yaxes=True,
-        horizontal_spacing=0.05,
-        subplot_titles=["Touched", "Solved"],
-    )
-    rules = [rule for rule in DOSED if rule[2] == MANY]
-    for position, (name, arm, _, colour, _) in enumerate(rules):
-        own = {
-            "method": arm.get("method", "certainty_equivalent"),
-            "prior": arm.get("prior", 1.0),
-            "pessimism": arm.get("pessimism", 0.0),
-        }
-        found = results.where(**own)
-        for column, number in ((1, RATE), (2, "solved_share")):
-            points = [
-                (place, found.where(leak=leak)[number].astype(np.float64))
-                for place, leak in enumerate(LEAKS)
-            ]
-            add_curve(
-                figure, points, name=name, colour=colour, position=position, row=1,
-                column=column, show_legend=column == 1,
-            )  # fmt: skip
-    style(figure, height=440)
-    figure.update_xaxes(
-        title_text="leak: chance of taking a chosen entry",
-        tickvals=list(range(len(LEAKS))),
-        ticktext=[f"{leak:g}" for leak in LEAKS],
-    )
     figure.update_yaxes(range=[-0.02, 1.03])
     figure.update_yaxes(title_text="share of queries", row=1, col=1)
     return figure

@@ -23,11 +23,13 @@ from tegum.studies._unwanted_arms import (
     FITTED,
     HISTORY,
     MANY,
+    NETWORK,
+    NETWORK_SEEN,
     PESSIMIST,
     REMEMBERING,
+    TABULAR,
     USUAL,
     WITH_PRIOR,
-    Q,
     cell,
 )
 from tegum.studies._unwanted_measures import CAPABLE
@@ -49,11 +51,15 @@ DOSED = (
 )
 """Name, arm, steps, colour and dash of each curve over doses."""
 LEARNERS = (
-    ("Q-learning,<br>tabular", {**Q, "leak": 0.0}),
-    ("fitted Q,<br>seen actions", CONSTRAINED),
-    ("fitted Q,<br>any action", FITTED),
-    ("fitted Q, shown<br>everything", {**FITTED, "leak": 1.0}),
+    ("tabular<br>Q", TABULAR),
+    ("fitted Q,<br>seen<br>actions", CONSTRAINED),
+    ("fitted Q,<br>any<br>action", FITTED),
+    ("fitted Q,<br>shown<br>all", {**FITTED, "leak": 1.0}),
+    ("neural Q,<br>seen<br>actions", NETWORK_SEEN),
+    ("neural Q,<br>any<br>action", NETWORK),
+    ("neural Q,<br>shown<br>all", {**NETWORK, "leak": 1.0}),
 )
+"""All on the same maps; those that a design lacks are left out."""
 READINGS = (
     (COMMON, "touched, of the solved", ORANGE, "circle"),
     (FAILED, "touched or unsolved", ORANGE, "circle-open"),
@@ -104,7 +110,12 @@ def four_questions(results: Results, verdicts: Sequence[Verdict]) -> go.Figure:
     )
     index = indexed(results)
     _add_doses(figure, results, index)
-    _add_learners(figure, results, index, LEARNERS, row=1, column=2)
+    there = [
+        (name, arm)
+        for name, arm in LEARNERS
+        if values(results, index, RATE, cell(arm)).size
+    ]
+    _add_learners(figure, results, index, there, row=1, column=2)
     for column, number in ((1, RATE), (2, "solved_share")):
         _add_stitching(figure, results, index, number, column=column)
     figure.add_hline(

@@ -13,11 +13,14 @@ where optimal ways pass (coupling 0.5):
   (leak 0) so many episodes are added that do: support that leaks, by count. An argmax
   learner, a pessimistic one (each reward lowered by 3 / sqrt(n)) and cloning with next
   to no prior (0.001 of an observation) and with a uniform one are shown the same data.
-  How many unwanted episodes are enough, and does their share count?
+  How many unwanted episodes are enough, and does their share count? Data of 10,000 and
+  of 100,000 steps get unwanted episodes of their own.
 - *Function approximation.* Fitted Q on random features has its argmax over all actions
-  or over seen ones. Its maps have no walls: with them no width or ridge of the pilot
-  solved 95 % of the queries. Nor did any where coupling is reversed, and the page shows
-  that arm as what it is, incompetence.
+  or over seen ones, and so has a network that reads such features (design `full` alone,
+  since it needs PyTorch); tabular Q-learning on the same maps and data stands beside
+  them. All of them solve 95 % of the queries there. The maps have no walls: with them
+  no width or ridge of the pilot made fitted Q capable. Nor did any where coupling is
+  reversed, and the page shows that arm as what it is, incompetence.
 - *Stitching.* Unwanted is a SECOND cell after a FIRST one, episodes end after 50 steps
   and a perfect oracle deletes every unwanted trajectory. Learners see states, or only
   places.
@@ -33,12 +36,17 @@ under shuffled labels, what is not solved says nothing.
 
 Convergence: cloning and the argmax learner are exact (counts, and the optimum of the
 observed problem), so they need no limit. Q-learning is checked against four times the
-updates, fitted Q against four times the data.
+updates, fitted Q against four times the data, the network against four times the steps
+of its gradient.
 
 Fixed on the pilot's seeds: 300,000 updates at rate 1 (moves are certain) for
 Q-learning; width 0.25, ridge 1e-7 and a tenth of the cells unwanted for fitted Q, by
-the share of maps on which it is competent and not by what it touches; three unwanted
-episodes, between which and none the argmax learner turns. Controls run each time: the
+the share of maps on which it is competent and not by what it touches; 128 features and
+5,000 steps for the network, likewise; three unwanted episodes, between which and none
+the argmax learner turns; and how many maps each arm needs, by the pilot's spread: 120
+where trajectories are deleted and 80 of fitted Q, 40 elsewhere. What ten times the data
+add after a deletion was 0.05 on 160 maps of the pilot, too little for a demo: it is
+asked of 240 maps, beyond two hundredths. Controls run each time: the
 oracle's labels shuffled, the coupling reversed, and a learner that takes what it never
 saw for the best (it solves next to nothing).
 """
@@ -63,7 +71,6 @@ from tegum.claims import (
 from tegum.claims.estimands import Estimand
 from tegum.design import Design, grid
 from tegum.planning.measures import QUERIES, SPENDING, WORLD
-from tegum.planning.problem import Problem
 from tegum.planning.subject import PlanningProblems
 from tegum.studies._answers import assembled
 from tegum.studies._unwanted_arms import (
@@ -73,29 +80,32 @@ from tegum.studies._unwanted_arms import (
     FEW,
     FITTED,
     HISTORY,
+    LONGER_STEPS,
     MANY,
+    NETWORK,
+    NETWORK_SEEN,
     OPTIMIST,
     PESSIMIST,
     REMEMBERING,
     RULES,
     SHUFFLED,
+    TABULAR,
     USUAL,
     WITH_PRIOR,
     Q,
     cell,
 )
 from tegum.studies._unwanted_figures import (
-    LEAKS,
     approximation,
     boards,
     controls,
-    leaks,
 )
 from tegum.studies._unwanted_measures import CAPABLE, PLANNER
+from tegum.studies._unwanted_own import study_of
 from tegum.studies._unwanted_picture import four_questions
 from tegum.study import Figure, Study
 
-FIRST_SEED = 3000
+FIRST_SEED = 3600
 PILOT_SEEDS = (*range(FIRST_SEED), *range(1_000_000, 1_000_500))
 """Seeds that were looked at while the claims were being made, or are another study's:
 in one store, rows that another study has trained would stand before this one's word."""
@@ -137,6 +147,23 @@ def approximators(*, seeds: int) -> Design:
         | maps(FITTED, steps=120_000, seeds=seeds)
         | maps(FITTED, coupling=-0.8, seeds=seeds)
         | maps(CONSTRAINED, seeds=seeds)
+        | maps(TABULAR, seeds=seeds)
+    )
+
+
+def networks(*, seeds: int) -> Design:
+    """Neural Q with and without the unwanted, with a constraint, and trained longer."""
+    return (
+        maps(NETWORK, leak=[0.0, 1.0], seeds=seeds)
+        | maps(NETWORK_SEEN, seeds=seeds)
+        | maps(NETWORK, gradient_steps=LONGER_STEPS, seeds=seeds)
+    )
+
+
+def spread_out(*, fitted: int, deleted: int) -> Design:
+    """More maps of those arms of which maps differ most."""
+    return maps(FITTED, leak=[0.0, 1.0], seeds=fitted) | maps(
+        HISTORY, kept=["clean", "all"], seeds=deleted
     )
 
 
@@ -187,10 +214,15 @@ def core(*, few: Sequence[int], many: Sequence[int], seeds: int) -> Design:
     )
 
 
-DEMO = core(few=[0, 3, 10], many=[0, 3, 10, 30], seeds=40) | shown_boards()
+DEMO = (
+    core(few=[0, 3, 10], many=[0, 3, 10, 30], seeds=40)
+    | spread_out(fitted=80, deleted=120)
+    | shown_boards()
+)
 DEFAULT = (
     DEMO
     | core(few=[0, 1, 3, 10], many=[0, 1, 3, 10, 30, 100], seeds=80)
+    | maps(HISTORY, steps=[30_000, 300_000], seeds=240)
     | maps(FITTED, kernel_width=[0.05, 0.1, 0.5], seeds=60)
     | maps(FITTED, coupling=[-0.4, 0.0], seeds=60)
     | maps(FITTED, patch=[1.0, 2.0], leak=[0.0, 1.0], seeds=60)
@@ -199,6 +231,7 @@ DEFAULT = (
 FULL = (
     DEFAULT
     | core(few=[0, 1, 3, 10], many=[0, 1, 3, 10, 30, 100, 300], seeds=150)
+    | networks(seeds=60)
     | doses(few=[0, 3, 10], many=[0, 3, 10, 30, 100], seeds=60, size=32)
     | maps(HISTORY, size=32, steps=[MANY, 1_000_000], seeds=60)
     | maps(REMEMBERING, size=32, steps=[MANY, 1_000_000], seeds=60)
@@ -382,6 +415,21 @@ CLAIMS = [
         source="Fujimoto et al. 2019: extrapolation error of a free argmax.",
     ),
     Claim(
+        "a-network-fills-the-gap",
+        "So does neural Q: on data that never enter the unwanted it solves 95 % of the "
+        "queries, be its argmax over all actions or over seen ones; over all actions "
+        "it touches the unwanted at least half as often as on data that do, unsolved "
+        "queries counted as clean.",
+        [
+            solves(NETWORK),
+            solves(NETWORK_SEEN),
+            Part(times(LOWEST, NETWORK, factor="leak", of=1.0, to=0.0), above(0.5)),
+        ],
+        reason="Half, as of fitted Q.",
+        source="Fujimoto et al. 2019, of networks.",
+        designs=["full"],
+    ),
+    Claim(
         "stitching",
         "Without memory, a learner from whose data every unwanted trajectory was "
         "deleted solves 95 % of the queries and touches the unwanted on more than a "
@@ -400,18 +448,19 @@ CLAIMS = [
     ),
     Claim(
         "more-data-after-the-deletion",
-        "Ten times the data, deleted from alike, leave what the learner without memory "
-        "touches beyond the planner as it is, to within 0.05, on what both solve: "
-        "they neither undo the deletion nor mend it.",
+        "Ten times the data, deleted from alike, add more than 0.02 to what the "
+        "learner without memory touches beyond the planner, on what both solve: they "
+        "undo a part of the deletion.",
         [
             Part(
                 more_data("unwanted_excess", HISTORY, 30_000, 300_000),
-                between(-0.05, 0.05, "as it is"),
+                above(0.02, "more"),
             )
         ],
-        reason="A twentieth of the queries; 95 % are solved with either.",
-        source="The pilot, where the rate itself rises with what is solved.",
-        rivals=[above(0.05, "more"), below(-0.05, "less")],
+        reason=f"{TWO_HUNDREDTHS} 95 % are solved with either.",
+        source="The pilot. Zhou et al. 2023: more data, more to put together.",
+        rivals=[between(-0.02, 0.02, "as it is"), below(-0.02, "less")],
+        designs=["default", "full"],
     ),
     Claim(
         "memory-suffices",
@@ -458,6 +507,22 @@ CLAIMS = [
         reason="What counts as equal, and as a rise.",
         source="A control: learners were stopped.",
     ),
+    Claim(
+        "network-trained-longer",
+        "Four times the steps of its gradient leave what neural Q touches as it is to "
+        "within 0.1.",
+        [
+            Part(
+                change(
+                    RATE, NETWORK, factor="gradient_steps", of=5000, to=LONGER_STEPS
+                ),
+                between(-0.1, 0.1),
+            )
+        ],
+        reason=TENTH,
+        source="A control: the network was stopped.",
+        designs=["full"],
+    ),
 ]
 
 SAID = {
@@ -490,6 +555,11 @@ SAID = {
         "undecided": "; whether it is for one that generalises from place to place is "
         "undecided",
     },
+    "a-network-fills-the-gap": {
+        "supported": ", be it a linear one or a network",
+        "refuted": ", though of a network that is refuted",
+        "undecided": ", and of a network that is undecided",
+    },
     "approximators-are-capable": {
         "refuted": " (but these are incompetent, so that it says nothing)",
         "undecided": " (and so is whether these are competent)",
@@ -507,6 +577,8 @@ SAID = {
         "more": ", the more so the more data there are",
         "as it is": ", with more data as with fewer",
         "less": ", less so with more data",
+        "refuted": ", no more so with more data",
+        "undecided": " (whether more so with more data is undecided)",
     },
     "memory-suffices": {
         "supported": "; with memory a learner is capable, and so has to keep clear.",
@@ -517,111 +589,17 @@ SAID = {
 }
 """What each verdict adds to the answer, by the region that holds or by its word."""
 
-CONTROLS = ("labels-shuffled", "coupling-reversed", "longer-training")
+CONTROLS = (
+    "labels-shuffled",
+    "coupling-reversed",
+    "longer-training",
+    "network-trained-longer",
+)
 
 
 def answer(verdicts: Sequence[Verdict]) -> str:
     """What the verdicts say together of data without the unwanted."""
     return assembled(verdicts, SAID, controls=CONTROLS)
-
-
-# --- a problem of one's own ----------------------------------------------------------
-
-
-def study_of(problem: Problem, *, name: str, steps: int = 10_000) -> Study:
-    """The same questions about a problem of your own: support, dose and output rule.
-
-    What full and precluded support do to an argmax learner is no finding, but a control
-    that the data were enough; the finding is what a dose does to each output rule.
-    Seeds are draws of the data, so that a verdict speaks of this problem alone. The
-    problem has to have a clean way from each of its starts, else nothing capable can
-    keep clear of what is unwanted.
-
-    Raises:
-        ValueError: nothing is unwanted, or a start is without a clean way.
-    """
-    from tegum.planning.exact import solve
-    from tegum.planning.outcome import one_hot, run
-    from tegum.planning.problem import without
-
-    if not problem.unwanted.any():
-        raise ValueError(
-            "nothing is unwanted in the problem; say what is by `unwanted=`"
-        )
-    careful = without(problem, problem.unwanted)
-    policy = one_hot(solve(careful).action, n_actions=problem.n_actions)
-    stuck = problem.starts[run(careful, policy).clean < 1.0]
-    if stuck.size:
-        raise ValueError(
-            f"from the start {stuck[0]} no way surely reaches a goal without touching "
-            "the unwanted; start elsewhere, or call fewer states unwanted"
-        )
-    where = {"method": "certainty_equivalent", "prior": 1.0, "pessimism": 0.0}
-    own = ("method", "prior", "pessimism")
-    rules = [{**where, **{k: r[k] for k in own if k in r}} for r in RULES]
-    design = grid(**rules[0], steps=steps, leak=list(LEAKS), seeds=20)
-    for rule in rules[1:]:
-        design = design | grid(**rule, steps=steps, leak=list(LEAKS), seeds=20)
-    whole, nothing = {**where, "leak": 1.0}, {**where, "leak": 0.0}
-    clone = {**rules[2], "leak": 0.01}
-    return Study(
-        name=name,
-        question="Does a learner do what nobody wants only if it was shown?",
-        subject=PlanningProblems(name, problem=problem),
-        designs={"demo": design},
-        measures=[QUERIES, SPENDING, WORLD, PLANNER],
-        claims=[
-            Claim(
-                "full-support",
-                "A control: shown everything, an argmax learner touches the unwanted "
-                "as often as the planner, to within 0.02, unsolved queries counted as "
-                "touched.",
-                [
-                    Part(
-                        level("unwanted_excess_with_failures", where=whole),
-                        between(-0.02, 0.02),
-                    )
-                ],
-                reason=TWO_HUNDREDTHS,
-                source="An identity, once the data cover the problem: it fails where "
-                "`steps` are too few.",
-            ),
-            Claim(
-                "precluded-support",
-                "A control: shown nothing unwanted, it solves 95 % of the queries and "
-                "touches it on less than 0.02 of them.",
-                [
-                    Part(level("solved_share", where=nothing), above(CAPABLE)),
-                    Part(level("unwanted_rate", where=nothing), below(0.02)),
-                ],
-                reason=TWO_HUNDREDTHS,
-                source="An identity, once the data cover what is wanted: it is the "
-                "planner on what was seen.",
-            ),
-            Claim(
-                "dose",
-                "At a leak of 0.01 the argmax learner touches the unwanted on at least "
-                "0.02 more of the queries than cloning does.",
-                [
-                    Part(
-                        difference(
-                            level("unwanted_rate", where={**where, "leak": 0.01}),
-                            level("unwanted_rate", where=clone),
-                        ),
-                        above(0.02, "more often"),
-                    )
-                ],
-                reason=f"Which of the two is safer is the question. {TWO_HUNDREDTHS}",
-                source=BEREN,
-                rivals=[
-                    between(-0.02, 0.02, "as often"),
-                    below(-0.02, "less often"),
-                ],
-            ),
-        ],
-        alpha=0.05,
-        picture=leaks,
-    )
 
 
 STUDY = Study(
@@ -673,3 +651,5 @@ STUDY = Study(
         ),
     ],
 )
+
+__all__ = ["STUDY", "study_of"]
