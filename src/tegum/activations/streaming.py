@@ -21,6 +21,7 @@ tokens being in it, so a fourth moment is off by about `1e-16 N / n` of itself a
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
@@ -45,8 +46,9 @@ if TYPE_CHECKING:
 
 ROTATIONS = 4
 SAMPLE_EVERY = 4
-SLICE_VALUES = 2**16
-"""Activations taken up at once on a CPU, so that the work stays in its cache."""
+SLICE_VALUES = 2**15 - 1
+"""Activations taken up at once on a CPU: the work stays in its cache, and on one thread
+(torch takes more from 2^15 on), so that sums do not depend on the number of threads."""
 SLICE_VALUES_ELSEWHERE = 2**22
 FIRST_TOKENS = 64
 """First tokens gathered before they are summed."""
@@ -286,8 +288,10 @@ def _slices(
         groups = [np.flatnonzero(part).tolist() for part in (sampled, ~sampled)]
     for group in filter(None, groups):
         rows = _kept_rows(x, kept, group=group)
-        for start in range(0, len(rows), step):
-            yield rows[start : start + step], bool(sampled[group[0]])
+        # Slices of nearly equal length, which is a matter of the sequence's own alone.
+        even = math.ceil(len(rows) / math.ceil(len(rows) / step)) if len(rows) else 1
+        for start in range(0, len(rows), even):
+            yield rows[start : start + even], bool(sampled[group[0]])
 
 
 def _kept_rows(x: Tensor, kept: ndarray, *, group: list[int]) -> Tensor:
