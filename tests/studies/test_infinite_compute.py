@@ -291,6 +291,9 @@ def drawn():
         asked.spent(**asked.Q, **asked.BEST, **some)
         | asked.spent(**asked.AVERAGING, **asked.BEST, **some)
         | asked.spent(**asked.PLANNER, **some)
+        | asked.spent(**asked.Q, **asked.FIXED, **{**some, "log2_compute": [11]})
+        | asked.spent(**asked.CLONING, **asked.FIXED, **{**some, "log2_compute": [11]})
+        | asked.spent(**asked.CLONING, **asked.NEW, **some)
         | asked.spent(**asked.Q, **asked.NEW, labels=["true", "shuffled"], **some)
         | asked.spent(**asked.Q, **asked.NEW, **some, coupling=-asked.COUPLING)
     )
@@ -343,3 +346,27 @@ def test_the_last_slope_tells_a_bend_from_a_power(drawn):
 def test_undecided_controls_are_named():
     said = asked.answer(invented.verdicts(STUDY, "undecided"))
     assert all(f"'{name}'" in said for name in asked.CONTROLS)
+
+
+def test_the_plateaus_shown_are_the_exact_ones_beside_what_was_reached(drawn):
+    results, store = drawn
+    (figure,) = (f for f in STUDY.figures if f.name == "compute-plateaus")
+    rows = results.where(**figure.where)
+    measured, exact = figure.draw(rows, store).data
+    planner = measured.x[0], exact.x[0]
+    assert planner[1] == 0.0
+    fixed = rows.where(method="q_learning", spent_on="fixed data", log2_compute=11)
+    assert exact.x[2] == pytest.approx(np.median(fixed["plateau"].astype(float)))
+    assert measured.x[2] == pytest.approx(np.median(fixed["regret"].astype(float)))
+
+
+def test_arms_that_two_dozen_maps_would_leave_undecided_have_more():
+    planned = STUDY.planned_seeds("demo")
+    more = {name for name, maps in planned.items() if maps == 60}
+    assert more == {
+        "new-data-do-not",
+        "argmax-goes-to-the-planner",
+        "fixed-data-end-on-a-plateau",
+        "four-times-the-compute",
+    }
+    assert {planned[name] for name in set(planned) - more} == {24}
