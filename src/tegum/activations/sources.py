@@ -8,7 +8,10 @@ import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import TYPE_CHECKING, Any
+
+from safetensors import SafetensorError
 
 from tegum.activations.libraries import library
 
@@ -25,6 +28,16 @@ TOKENIZER_FILES = (
 )
 _FUNCTION = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
 _HUB = re.compile(r"[\w.-]+(/[\w.-]+)?")
+_BROKEN = (
+    OSError,
+    ValueError,
+    KeyError,
+    RuntimeError,
+    SafetensorError,
+    UnpicklingError,
+)
+"""What transformers raises over weights that can not be read."""
+
 _PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
 
 
@@ -99,7 +112,7 @@ def _loaded(folder: Path, *, pickled: bool) -> nn.Module:
             dtype="auto",
             output_loading_info=True,
         )
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
+    except _BROKEN as error:
         if isinstance(error, torch.OutOfMemoryError):
             raise
         raise ValueError(

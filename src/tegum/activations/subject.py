@@ -17,6 +17,7 @@ from tegum.activations.text import Text
 from tegum.activations.threads import Work, in_threads
 from tegum.arrays import Artifact, RowsFailed
 from tegum.design import Design, Factor, Row, check_rows, complete
+from tegum.wording import counted
 
 ERRORS_SHOWN = 4
 
@@ -350,12 +351,20 @@ def _wanted(group: Iterable[Pass]) -> dict[Point, None]:
 def _failed(
     rows: Sequence[Row], finished: list[Artifact | None], errors: Mapping[int, str]
 ) -> RowsFailed:
-    said = list(dict.fromkeys(errors[k] for k in sorted(errors)))
-    more = len(said) - ERRORS_SHOWN
-    tail = f"; and {more} more" if more > 0 else ""
+    """What failed, the first block of each point told in full."""
+    told: dict[tuple[Any, Any], list[str]] = {}
+    for position in sorted(errors):
+        row = rows[position]
+        told.setdefault((row["model"], row["point"]), []).append(errors[position])
+    said = {
+        first + (f" (and so in {counted(len(more), 'more block')})" if more else "")
+        for first, *more in told.values()
+    }
+    shown = sorted(said)[:ERRORS_SHOWN]
+    tail = f"; and {len(said) - len(shown)} more" if len(said) > len(shown) else ""
     return RowsFailed(
         f"{len(errors)} of {len(rows)} hook points and blocks could not be measured; "
-        f"the others are kept: {'; '.join(said[:ERRORS_SHOWN])}{tail}",
+        f"the others are kept: {'; '.join(shown)}{tail}",
         finished=finished,
         errors=errors,
     )

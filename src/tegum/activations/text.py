@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, Literal
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy import ndarray
@@ -24,7 +24,6 @@ from tegum.activations.reading import (
 )
 from tegum.wording import counted
 
-Cut = Literal["packed", "documents", "lines"]
 CUTS = ("packed", "documents", "lines")
 
 SEQUENCE_LENGTH = 128
@@ -115,7 +114,7 @@ def open_text(
     *,
     tokenizer: Any | None = None,
     sequence_length: int | None = None,
-    cut: Cut = "packed",
+    cut: str = "packed",
     at_most: int | None = None,
     label: str | None = None,
 ) -> Text:
@@ -264,7 +263,7 @@ def _tokenised(
     encoder: Encoder,
     *,
     length: int,
-    cut: Cut,
+    cut: str,
     at_most: int | None,
     label: str,
 ) -> Text:
@@ -395,4 +394,4 @@ def _whole_texts(document: Document, lines: bool) -> Iterator[str]:
             yield piece  # the rest is read too: it tells whether this is text
 
 
-__all__ = ["CUTS", "SEQUENCE_LENGTH", "Cut", "Text", "open_text"]
+__all__ = ["CUTS", "SEQUENCE_LENGTH", "Text", "open_text"]
