@@ -49,7 +49,8 @@ SAMPLE_EVERY = 4
 SLICE_VALUES = 2**15 - 1
 """Activations taken up at once on a CPU: the work stays in its cache, and on one thread
 (torch takes more from 2^15 on), so that sums do not depend on the number of threads."""
-SLICE_VALUES_ELSEWHERE = 2**22
+SLICE_VALUES_TOGETHER = 2**22
+"""The same on other devices, which need more work at a time."""
 FIRST_TOKENS = 64
 """First tokens gathered before they are summed."""
 
@@ -96,18 +97,21 @@ class Stream:
 
         Raises:
             ValueError: shapes that do not fit; activations that are not finite, and how
-                many.
+                many: nothing of this call is added then.
         """
         import torch
 
         mask = np.asarray(kept.cpu() if isinstance(kept, torch.Tensor) else kept)
         mask = mask.astype(bool)
         self._check_shapes(x, mask=mask, numbers=sequence_numbers)
-        before, waiting = dict(self._sums), list(self._waiting)
+        before = dict(self._sums), dict(self._centres), list(self._waiting)
         with torch.inference_mode():
-            if not self._add(x.detach(), mask, np.asarray(sequence_numbers)):
-                self._sums, self._waiting = before, waiting
-                raise ValueError(_not_finite(x.detach(), mask))
+            x = x.detach()
+            if x.device.type == "mps":
+                x = x.cpu()  # that device has no float64
+            if not self._add(x, mask, np.asarray(sequence_numbers)):
+                self._sums, self._centres, self._waiting = before
+                raise ValueError(_not_finite(x, mask))
 
     def _add(self, x: Tensor, kept: ndarray, numbers: ndarray) -> bool:
         """Sum, and say whether every sum is finite: one NaN would prevent it."""
@@ -119,7 +123,9 @@ class Stream:
         firsts = x[torch.from_numpy(some), torch.from_numpy(first[some])]
         for token in firsts:
             self._add_first(token)
-        for rows, in_sample in _slices(x, rest, numbers % self.sample_every == 0):
+        sampled = numbers % self.sample_every == 0
+        apart = x.device.type == "cpu"
+        for rows, in_sample in _slices(x, rest, sampled, apart=apart):
             self._add_rest(rows, in_sample=in_sample)
         totals = [firsts.double().sum()]
         totals += [sums.powers.sum() for sums in self._sums.values()]
@@ -276,22 +282,23 @@ def _not_finite(x: Tensor, kept: ndarray) -> str:
 
 
 def _slices(
-    x: Tensor, kept: ndarray, sampled: ndarray
+    x: Tensor, kept: ndarray, sampled: ndarray, *, apart: bool
 ) -> Iterator[tuple[Tensor, bool]]:
-    """The kept tokens in slices that fit the cache, each within the sample or not."""
-    on_cpu = x.device.type == "cpu"
-    at_once = SLICE_VALUES if on_cpu else SLICE_VALUES_ELSEWHERE
+    """The kept tokens in slices, each within the sample or outside it.
+
+    Every sequence by itself, or all of the sample and all others.
+    """
+    at_once = SLICE_VALUES if apart else SLICE_VALUES_TOGETHER
     step = max(1, at_once // x.shape[-1])
-    if on_cpu:
-        groups = [[sequence] for sequence in range(len(x))]
-    else:
-        groups = [np.flatnonzero(part).tolist() for part in (sampled, ~sampled)]
+    together = [np.flatnonzero(part).tolist() for part in (sampled, ~sampled)]
+    groups = [[sequence] for sequence in range(len(x))] if apart else together
     for group in filter(None, groups):
         rows = _kept_rows(x, kept, group=group)
-        # Slices of nearly equal length, which is a matter of the sequence's own alone.
-        even = math.ceil(len(rows) / math.ceil(len(rows) / step)) if len(rows) else 1
-        for start in range(0, len(rows), even):
-            yield rows[start : start + even], bool(sampled[group[0]])
+        if len(rows):
+            # Nearly equal lengths, which depend on the number of rows alone.
+            count = math.ceil(len(rows) / step)
+            for part in rows.split(math.ceil(len(rows) / count)):
+                yield part, bool(sampled[group[0]])
 
 
 def _kept_rows(x: Tensor, kept: ndarray, *, group: list[int]) -> Tensor:

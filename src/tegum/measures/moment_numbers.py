@@ -108,7 +108,7 @@ def mean_excess_kurtosis_per_vector(moments: Moments) -> float:
     """How much heavier than Gaussian a vector's coordinates are spread, on average.
 
     The mean over vectors of `m sum (x - mean)^4 / (sum (x - mean)^2)^2 - 3`, sums over
-    the m units of one vector. Dimensionless, in `[-2, m - 4 + 1/(m - 1)]`; m Gaussian
+    the m units of one vector. Dimensionless, in `[-2, m - 5 + 1/(m - 1)]`; m Gaussian
     coordinates, and any vector under a random rotation, give `-6 / (m + 1)`. NaN for
     m <= 3, and where no vector has two different coordinates.
 
