@@ -52,6 +52,34 @@ def test_it_passes_the_check_of_gymnasium():
     check_env(to_gymnasium(grid_map(size=5, seed=1).problem), skip_render_check=True)
 
 
+@pytest.mark.parametrize("action", [-1, 4])
+def test_an_action_that_is_none_is_refused(action):
+    environment = to_gymnasium(grid_map(size=5, seed=1).problem)
+    environment.reset(seed=0)
+    with pytest.raises(ValueError, match=f"action {action} is not allowed in state"):
+        environment.step(action)
+
+
+def test_an_agent_of_gymnasium_s_kind_learns_the_exact_values():
+    """Tabular Q-learning that knows `reset`, `step` and the mask, and nothing else."""
+    problem = grid_map(size=5, seed=1, queries=None).problem
+    environment = to_gymnasium(problem)
+    table, draw = np.zeros((problem.n_states, 4)), np.random.default_rng(0)
+    for episode in range(400):
+        state, info = environment.reset(seed=episode)
+        ended = False
+        while not ended:
+            may = np.flatnonzero(info["action_mask"])
+            best = may[table[state, may].argmax()]
+            action = draw.choice(may) if draw.random() < 0.3 else best
+            after, reward, ended, _, info = environment.step(action)
+            later = 0.0 if ended else table[after, info["action_mask"] > 0].max()
+            table[state, action] += 0.5 * (reward + later - table[state, action])
+            state = after
+    found = table[problem.starts].max(axis=1)
+    np.testing.assert_allclose(found, solve(problem).value[problem.starts], atol=1e-3)
+
+
 def test_the_same_seed_gives_the_same_episode():
     environment = to_gymnasium(grid_map(size=6, seed=3, slip=0.4, queries=9).problem)
     runs = []

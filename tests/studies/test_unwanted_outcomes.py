@@ -370,3 +370,10 @@ def test_a_problem_without_a_clean_way_is_refused():
     everywhere = [False, True, True, False, False, False]
     with pytest.raises(ValueError, match="start 0 no way surely"):
         asked.study_of(corridor(everywhere), name="corridor")
+
+
+def test_a_problem_without_a_way_at_all_says_so():
+    problem = corridor([False, True, False, False, False, False])
+    cut = replace(problem, goal=np.zeros(6, dtype=bool))
+    with pytest.raises(ValueError, match="surely reaches a goal; start elsewhere"):
+        asked.study_of(cut, name="corridor")

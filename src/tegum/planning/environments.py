@@ -283,7 +283,7 @@ def to_gymnasium(problem: Problem) -> gymnasium.Env[int, int]:
             self, action: int | np.integer
         ) -> tuple[int, float, bool, bool, dict[str, Any]]:
             s = self._state
-            if not problem.allowed[s, action]:
+            if not self.action_space.contains(action) or not problem.allowed[s, action]:
                 raise ValueError(
                     f"action {action} is not allowed in state {s}; "
                     "`info['action_mask']` says which are"

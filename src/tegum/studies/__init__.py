@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib.util
 import pkgutil
 import sys
@@ -22,6 +23,26 @@ def names() -> list[str]:
         for module in pkgutil.iter_modules(__path__)
         if not module.name.startswith("_") and module.name not in MADE_TO_ORDER
     )
+
+
+def question_of(name: str) -> str:
+    """The question of a study that comes with tegum, without making the study.
+
+    Designs of thousands of rows are built when a study is made; its question stands in
+    its source, in so many words.
+
+    Raises:
+        ValueError: no study has that name.
+    """
+    if name in names():
+        path = Path(__file__).with_name(f"{name.replace('-', '_')}.py")
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            made = isinstance(node, ast.Assign) and ast.unparse(node.targets[0])
+            if made == "STUDY" and isinstance(node.value, ast.Call):
+                said = {k.arg: k.value for k in node.value.keywords}.get("question")
+                if isinstance(said, ast.Constant) and isinstance(said.value, str):
+                    return said.value
+    return study_named(name).question
 
 
 def study_named(name: str) -> Study:
