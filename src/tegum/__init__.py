@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from tegum.report.board import boards as boards
     from tegum.results import Results as Results
     from tegum.store import Store as Store
+    from tegum.studies.scan import scan_of as scan_of
     from tegum.study import Convergence as Convergence
     from tegum.study import Figure as Figure
     from tegum.study import Study as Study
@@ -104,6 +105,7 @@ _HOME = {
     "rank_correlation": "claims",
     "render": "report",
     "save_figure": "report",
+    "scan_of": "studies.scan",
     "slope": "claims",
     "to_torch": "toys",
 }

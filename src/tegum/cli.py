@@ -17,6 +17,8 @@ from tegum.terminal import (
     print_page,
     print_plan,
     print_rows,
+    print_scan,
+    print_scan_plan,
     print_verdicts,
     progress_bar,
 )
@@ -155,6 +157,128 @@ def run(
             if open_page:
                 typer.launch(page.as_uri())
         if results.problems:
+            raise typer.Exit(INCOMPLETE)
+
+
+@app.command()
+def scan(
+    models: Annotated[
+        list[str],
+        typer.Argument(
+            help="A folder, a hub name with --revision, or module:function. Several "
+            "are compared with the first."
+        ),
+    ],
+    text: Annotated[
+        list[str],
+        typer.Option(
+            help="A file, a folder, - for stdin, stdlib for Python's own source, or "
+            "an .npy of token ids. May be repeated."
+        ),
+    ],
+    points: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="residual (the default), attention, mlp, embedding, all, or names "
+            "with commas between them. May be repeated."
+        ),
+    ] = None,
+    gap: Annotated[
+        float | None,
+        typer.Option(help="The smallest gap in excess kurtosis worth claiming; 0.5."),
+    ] = None,
+    sequence_length: Annotated[
+        int | None, typer.Option(help="Tokens in a sequence; 128.")
+    ] = None,
+    at_most: Annotated[
+        int | None, typer.Option(help="Read so many tokens of the text, and no more.")
+    ] = None,
+    blocks: Annotated[
+        int | None, typer.Option(help="Blocks of the text, the units of claims; 32.")
+    ] = None,
+    batch: Annotated[
+        int | None, typer.Option(help="Sequences in one pass of the model; 8.")
+    ] = None,
+    rotations: Annotated[
+        int | None, typer.Option(help="Rotated copies that units are set beside; 4.")
+    ] = None,
+    revision: Annotated[
+        str | None, typer.Option(help="Of a model on the hub: a commit.")
+    ] = None,
+    device: Annotated[
+        str | None, typer.Option(help="Such as cuda; where the model is if not given.")
+    ] = None,
+    dtype: Annotated[
+        str | None, typer.Option(help="float32, bfloat16 or float16; as saved if not.")
+    ] = None,
+    train_mode: Annotated[
+        bool, typer.Option("--train-mode", help="Scan with dropout on.")
+    ] = False,
+    allow_pickle: Annotated[
+        bool,
+        typer.Option("--allow-pickle", help="Read pickled weights: they can run code."),
+    ] = False,
+    workers: WorkersOption = None,
+    store: StoreOption = DEFAULT_STORE,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be done, and stop.")
+    ] = False,
+    quiet: QuietOption = False,
+    open_page: OpenOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Ask where a model's basis is privileged on a text, layer by layer.
+
+    What is in the store is not measured again: a scan that was stopped goes on, and one
+    that is complete is judged and drawn anew. Exit codes as of `run`.
+    """
+    from tegum.store import Store
+    from tegum.studies.scan import carried_out, outline, prepared
+
+    how = {
+        "smallest_gap": gap,
+        "sequence_length": sequence_length,
+        "at_most": at_most,
+        "blocks": blocks,
+        "batch": batch,
+        "rotations": rotations,
+    }
+    with _errors():
+        asked = prepared(
+            models,
+            text,
+            points=[
+                name for given in points or ["residual"] for name in given.split(",")
+            ],
+            revision=revision,
+            device=device,
+            dtype=dtype,
+            train_mode=train_mode,
+            allow_pickle=allow_pickle,
+            **{name: value for name, value in how.items() if value is not None},
+        )
+        opened = Store.peek(store) if dry_run else Store.open(store)
+        for line in asked.warnings():
+            typer.echo(f"tegum: {line}", err=True)
+        if dry_run or not (quiet or as_json):
+            about = outline(asked, opened, workers=workers)
+            print_scan_plan(about, as_json=as_json)
+        if dry_run:
+            return
+        with progress_bar(
+            quiet=quiet or as_json, tokens_per_row=asked.tokens_per_row
+        ) as progress:
+            found = carried_out(asked, opened, workers=workers, progress=progress)
+        page = _page(
+            asked.study, opened, "demo", None, found.verdicts, results=found.results
+        )
+        print_scan({**found.to_record(), "page": str(page)}, as_json=as_json)
+        for line in found.problems:
+            typer.echo(f"tegum: {line}", err=True)
+        print_page(page, as_json=as_json)
+        if open_page:
+            typer.launch(page.as_uri())
+        if found.problems:
             raise typer.Exit(INCOMPLETE)
 
 

@@ -191,6 +191,16 @@ def print_json(value: Any) -> None:
     typer.echo(json.dumps(value, indent=2, default=str))
 
 
+MOST_POINT = 25
+"""Letters of a hook point's name that a table of 80 columns has room for."""
+
+BRIEFLY = {
+    "no gap worth claiming": "no gap",
+    "lighter than its rotations": "lighter",
+}
+"""What holds, in a table that is read along its lines."""
+
+
 def print_scan_plan(about: Mapping[str, Any], *, as_json: bool) -> None:
     """What a scan would measure, and what keeps its verdicts from being decided."""
     if as_json:
@@ -202,10 +212,9 @@ def print_scan_plan(about: Mapping[str, Any], *, as_json: bool) -> None:
             f"{model['parameters']:,} weights, {model['dtype']} on {model['device']}"
         )
     typer.echo(
-        f"{about['text']}: {counted(about['tokens'], 'token')} in "
-        f"{counted(about['blocks'], 'block')}; {about['rows']} rows, "
-        f"{about['present']} already there, {about['missing']} to measure; about "
-        f"{_duration(about['wall_seconds'])}"
+        f"{about['text']}, in {counted(about['blocks'], 'block')}\n"
+        f"{about['rows']} rows, {about['present']} already there, {about['missing']} "
+        f"to measure; about {_duration(about['wall_seconds'])}"
     )
 
 
@@ -258,14 +267,14 @@ def _print_points(
     table = Table(
         box=box.SIMPLE, pad_edge=False, title=escape(title), title_justify="left"
     )
-    table.add_column("point", overflow="fold")
+    table.add_column("point", overflow="fold", min_width=MOST_POINT)
     for name in (*also, "gap", "interval"):
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("verdict", overflow="fold")
     colours = {"supported": "green", "refuted": "red", "undecided": "yellow"}
     for record in records:
         low, high = (_short(record[end]) for end in ("low", "high"))
-        said = record["holds"] or record["verdict"]
+        said = BRIEFLY.get(record["holds"], record["holds"]) or record["verdict"]
         table.add_row(
             escape(record["point"]),
             *(_short(record[name]) for name in (*also, "gap")),
@@ -277,4 +286,6 @@ def _print_points(
 
 def _short(value: float | str) -> str:
     """A number in three digits; what JSON has no number for as its text."""
-    return value if isinstance(value, str) else f"{value:.3g}"
+    if isinstance(value, str):
+        return value
+    return f"{value:.2f}" if abs(value) < 10 else f"{value:,.1f}"

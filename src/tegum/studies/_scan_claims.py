@@ -1,0 +1,334 @@
+"""What is claimed of every hook point of a scan, and the answer put together of it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from scipy import special
+
+from tegum.claims import (
+    Claim,
+    Estimand,
+    Part,
+    Verdict,
+    above,
+    below,
+    between,
+    level,
+    paired_difference,
+)
+from tegum.statistics import extra_look_alpha, fewest_seeds, simultaneous_level
+from tegum.wording import counted, listed
+
+if TYPE_CHECKING:
+    from tegum.activations import Point
+
+FEWEST_UNITS = 8
+"""Of fewer units no gap can be told from chance."""
+
+ALPHA = 0.05
+"""P(any wrong verdict) over all points, both statistics and all models of a scan."""
+
+
+@dataclass(frozen=True)
+class Statistic:
+    """One of the two questions asked of a point, and its numbers in the measure.
+
+    `rotated` is a number, or the difference of two.
+    """
+
+    name: str
+    over: str
+    raw: str
+    rotated: str
+    gap: str
+    reason: str
+    source: str
+
+
+@dataclass(frozen=True)
+class Scanned:
+    """What a scan is of, as its claims, texts and pictures say it.
+
+    `models` maps the digest of each model, as it stands in the rows, to its label for
+    people; `points` are the hook points of each model, in the order of the forward
+    pass. `put_into_eval` are the labels of models that came in train mode and were put
+    into eval mode for the scan. `widths` are the units of each (model, point) that has
+    been seen. `blocks` and `tokens` are those of the text.
+    """
+
+    models: dict[str, str]
+    points: dict[str, tuple[Point, ...]]
+    text: str
+    blocks: int
+    tokens: int
+    smallest_gap: float
+    widths: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    mode: str = "eval"
+    put_into_eval: tuple[str, ...] = ()
+
+    @property
+    def shared(self) -> tuple[Point, ...]:
+        """The points that every model has, in the order of the first."""
+        first, *rest = self.points.values()
+        names = [{point.name for point in points} for points in rest]
+        return tuple(p for p in first if all(p.name in there for there in names))
+
+    def gap_of(self, statistic: Statistic, model: str, point: str) -> float:
+        """The smallest gap that is claimed at a point, rounded up to hundredths.
+
+        Per vector it is at least what a basis at random reaches, with probability
+        0.05 at any of all points, where all vectors lie along one direction.
+        """
+        width = self.widths.get((model, point), 0)
+        if statistic.name != "per vector" or width < FEWEST_UNITS:
+            return self.smallest_gap
+        points = sum(map(len, self.points.values()))
+        chance = math.ceil(100 * gap_by_chance(width, chance=ALPHA / points)) / 100
+        return max(self.smallest_gap, chance)
+
+
+def gap_by_chance(width: int, *, chance: float) -> float:
+    """The gap per vector that a basis at random exceeds with so small a probability.
+
+    For vectors that all lie along one direction: its coordinates in a basis at random
+    are m Gaussian ones up to their scale, and the gap is their excess kurtosis less its
+    mean `-6 / (m + 1)`. Vectors of several directions average this out, so that they
+    exceed it more rarely. Dimensionless; of the order of `sqrt(24 / m)`.
+
+    >>> [round(gap_by_chance(m, chance=0.01), 2) for m in (128, 768, 4096)]
+    [1.28, 0.47, 0.19]
+
+    Source: Anscombe and Glynn 1983, "Distribution of the kurtosis statistic b2 for
+    normal samples": a cube root that is nearly Gaussian.
+    """
+    m = float(width)
+    variance = 24.0 * m * (m - 2) * (m - 3) / ((m + 1) ** 2 * (m + 3) * (m + 5))
+    skew = 6.0 * (m**2 - 5 * m + 2) / ((m + 7) * (m + 9))
+    skew *= math.sqrt(6.0 * (m + 3) * (m + 5) / (m * (m - 2) * (m - 3)))
+    a = 6.0 + 8.0 / skew * (2.0 / skew + math.sqrt(1.0 + 4.0 / skew**2))
+    root = 1.0 - 2.0 / (9.0 * a) - special.ndtri(1.0 - chance) * math.sqrt(2 / (9 * a))
+    if root <= 0.0:
+        return math.inf
+    scaled = ((1.0 - 2.0 / a) / root**3 - 1.0) / math.sqrt(2.0 / (a - 4.0))
+    return float(scaled * math.sqrt(variance))
+
+
+def outlier_size(gap: float, *, width: int) -> float:
+    """How far one unit must stand out for the vectors to be so heavy-tailed.
+
+    The r at which Gaussian coordinates, one of them r times as large as the other
+    m - 1, have the per-vector excess kurtosis `3 m (m - 1 + r^4) / (m - 1 + r^2)^2 - 3`
+    (for large m). Dimensionless, from 1.
+
+    >>> round(outlier_size(0.5, width=768), 1)
+    3.5
+    """
+    m, a = width, 1.0 + gap / 3.0
+    root = math.sqrt(a**2 * (m - 1) ** 2 - (m - a) * (m - 1) * (m - a * (m - 1)))
+    return math.sqrt((a * (m - 1) + root) / (m - a))
+
+
+def degrees_of_freedom(gap: float) -> float:
+    """The degrees of freedom at which Student's t has this excess kurtosis.
+
+    `4 + 6 / gap`: 16 at 0.5, and ever more, up to a Gaussian, as the gap goes to 0.
+    """
+    return 4.0 + 6.0 / gap
+
+
+def statistics_of(smallest_gap: float) -> tuple[Statistic, Statistic]:
+    """Both statistics, with why the smallest gap is worth claiming."""
+    size = outlier_size(smallest_gap, width=768)
+    freedom = degrees_of_freedom(smallest_gap)
+    return (
+        Statistic(
+            "per vector",
+            "across the coordinates of a vector",
+            "excess_kurtosis_per_vector",
+            "excess_kurtosis_per_vector - gap_per_vector",
+            "gap_per_vector",
+            f"{smallest_gap:g} is what one unit among 768 Gaussian ones adds when it "
+            f"is {size:.2g} times as large as the others; trained models are reported "
+            "with tens and more.",
+            "Elhage et al. 2023: the statistic, and rotations as its null.",
+        ),
+        Statistic(
+            "per unit",
+            "over the tokens of a unit",
+            "sample_excess_kurtosis_per_unit",
+            "rotated_excess_kurtosis_per_unit",
+            "gap_per_unit",
+            f"{smallest_gap:g} is the excess kurtosis of Student's t with "
+            f"{freedom:.3g} degrees of freedom; a rotation mixes the units.",
+            "Elhage et al. 2023 across coordinates; over tokens the same question "
+            "asked of each unit by itself.",
+        ),
+    )
+
+
+def claims_of(scanned: Scanned) -> list[Claim]:
+    """A claim for each point and statistic, and with two models for each difference."""
+    claims = []
+    for statistic in statistics_of(scanned.smallest_gap):
+        for digest in scanned.models:
+            claims += [
+                _privileged(point, statistic, scanned, digest=digest)
+                for point in scanned.points[digest]
+            ]
+        first, *others = scanned.models
+        for other in others:
+            claims += [
+                _differs(point, statistic, scanned, first=first, other=other)
+                for point in scanned.shared
+            ]
+    return claims
+
+
+def _privileged(
+    point: Point, statistic: Statistic, scanned: Scanned, *, digest: str
+) -> Claim:
+    label = scanned.models[digest]
+    gap = scanned.gap_of(statistic, digest, point.name)
+    several = len(scanned.models) > 1
+    before, of = (f"{label}: ", f" of {label}") if several else ("", "")
+    where = {"model": digest, "point": point.name}
+    return Claim(
+        f"{before}{point.name} {statistic.name}",
+        f"At {point.name}{of} the basis is privileged: excess kurtosis "
+        f"{statistic.over} exceeds that of a basis at random by at least {gap:g}.",
+        [Part(level(statistic.gap, where=where), above(gap, "privileged"))],
+        reason=statistic.reason
+        if gap == scanned.smallest_gap
+        else f"{gap:g} is what a basis at random reaches by chance where all vectors "
+        f"lie along one direction, at any point with probability {ALPHA:g}.",
+        source=statistic.source,
+        rivals=[
+            between(-gap, gap, "no gap worth claiming"),
+            below(-gap, "lighter than its rotations"),
+        ],
+    )
+
+
+def _differs(
+    point: Point, statistic: Statistic, scanned: Scanned, *, first: str, other: str
+) -> Claim:
+    gap = max(scanned.gap_of(statistic, d, point.name) for d in (first, other))
+    old, new = scanned.models[first], scanned.models[other]
+    asked = paired_difference(
+        statistic.gap,
+        factor="model",
+        treated=other,
+        control=first,
+        where={"point": point.name},
+    )
+    return Claim(
+        f"{point.name} {statistic.name}: {new} beside {old}",
+        f"At {point.name} the gap {statistic.over} of {new} is larger than that of "
+        f"{old} by at least {gap:g}, block by block.",
+        [Part(asked, above(gap, "larger"))],
+        reason=f"{gap:g} is the smallest gap worth claiming, hence the smallest "
+        "difference of gaps.",
+        source="Asked of every point that both models have.",
+        rivals=[between(-gap, gap, "alike"), below(-gap, "smaller")],
+    )
+
+
+def blocks_needed(claims: int) -> int:
+    """How many blocks a scan must have for any of its claims to be decided.
+
+    The planned look has 0.8 of alpha, shared equally by the claims (Bonferroni).
+
+    >>> blocks_needed(26), blocks_needed(80), blocks_needed(240)
+    (11, 12, 14)
+    """
+    level = simultaneous_level(extra_look_alpha(ALPHA, 1), parts=claims)
+    return fewest_seeds(level)
+
+
+def answer_of(verdicts: Sequence[Verdict], scanned: Scanned) -> str:
+    """What the verdicts say together, each statistic and each model in a sentence."""
+    standings = {verdict.standing for verdict in verdicts}
+    parts = []
+    if "interim" in standings:
+        parts.append("So far, with blocks still to come.")
+    elif "exploratory" in standings:
+        parts.append("Not all of it was said beforehand.")
+    silent = False
+    for statistic in statistics_of(scanned.smallest_gap):
+        asked = [v for v in verdicts if asked_of(v)[0] == statistic.gap]
+        for digest, label in scanned.models.items():
+            own = [v for v in asked if asked_of(v)[1] == digest]
+            if own:
+                parts.append(_of_model(own, statistic, label))
+                silent |= any(v.holds == "no gap worth claiming" for v in own)
+        first = next(iter(scanned.models))
+        for digest, label in scanned.models.items():
+            pairs = [v for v in asked if _estimand(v).treated == digest]
+            if pairs:
+                parts.append(_of_pair(pairs, label, scanned.models[first]))
+    if silent:
+        parts.append("Where there is no gap, a privileged basis is not ruled out.")
+    return " ".join(parts)
+
+
+def _of_model(verdicts: Sequence[Verdict], statistic: Statistic, label: str) -> str:
+    """What came of one statistic at all points of one model."""
+    found = [v for v in verdicts if v.holds == "privileged"]
+    total = counted(len(verdicts), "point")
+    said = f"{statistic.over.capitalize()} the basis of {label} is privileged "
+    if found:
+        top = max(found, key=lambda v: v.parts[0].estimate)
+        part = top.parts[0]
+        said += (
+            f"at {len(found)} of {total}, most at {asked_of(top)[2]} (gap "
+            f"{part.estimate:.3g} [{part.low:.3g}, {part.high:.3g}])"
+        )
+    else:
+        said += f"at none of {total}"
+    return said + _rest(
+        verdicts,
+        {
+            "no gap worth claiming": "has no gap worth claiming at",
+            "lighter than its rotations": "is lighter than its rotations at",
+        },
+    )
+
+
+def _of_pair(verdicts: Sequence[Verdict], new: str, old: str) -> str:
+    """What came of the differences of two models at all points they share."""
+    larger = sum(v.holds == "larger" for v in verdicts)
+    total = counted(len(verdicts), "point")
+    said = f"The gap of {new} is larger than that of {old} at {larger} of {total}"
+    return said + _rest(verdicts, {"alike": "alike at", "smaller": "smaller at"})
+
+
+def _rest(verdicts: Sequence[Verdict], phrases: dict[str, str]) -> str:
+    told = []
+    for region, phrase in phrases.items():
+        count = sum(v.holds == region for v in verdicts)
+        if count:
+            told.append(f"{phrase} {count}")
+    regions = {"privileged", "larger", *phrases}
+    others = [v for v in verdicts if v.holds not in regions]
+    refuted = sum(v.word == "refuted" for v in others)
+    if refuted:
+        told.append(f"not by so much at {refuted}")
+    if len(others) - refuted:
+        told.append(f"undecided at {len(others) - refuted}")
+    return f"; {listed(told)}." if told else "."
+
+
+def asked_of(verdict: Verdict) -> tuple[str, str | None, str]:
+    """The number, the model and the point of a claim; no model for a difference."""
+    estimand = _estimand(verdict)
+    model = estimand.where.get("model")
+    where = str(estimand.where["point"][0])
+    return estimand.number, None if model is None else str(model[0]), where
+
+
+def _estimand(verdict: Verdict) -> Estimand:
+    return verdict.parts[0].estimand

@@ -1,0 +1,210 @@
+"""Further pictures of a scan: first tokens, outlier dimensions, effective units."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from tegum.report.figures import PALETTE, loosely, style
+from tegum.results import Results
+from tegum.store import Store
+from tegum.studies._scan_axes import (
+    DASHES,
+    KINDS,
+    depth_axis,
+    depths,
+    grouped,
+    legend_only,
+    stretched,
+    stretched_ticks,
+)
+from tegum.studies._scan_claims import Scanned
+from tegum.studies._scan_picture import over_blocks
+
+if TYPE_CHECKING:
+    from tegum.activations import Point
+
+FIRST, REST, THIRD = PALETTE[1], PALETTE[0], PALETTE[2]
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One plot of a picture along the layers: its numbers, each with name and colour.
+
+    The numbers are as `column` has them. `scale` is that of tails (see `stretched`),
+    plain, or a logarithm.
+    """
+
+    title: str
+    numbers: tuple[tuple[str, str, str], ...]
+    scale: Literal["tails", "plain", "log"] = "plain"
+
+
+FIRST_TOKEN = (
+    Panel(
+        "Excess kurtosis across the coordinates of a vector",
+        (
+            ("first_excess_kurtosis_per_vector", "first token", FIRST),
+            ("excess_kurtosis_per_vector", "all later tokens", REST),
+        ),
+        "tails",
+    ),
+    Panel(
+        "Size of the first token (RMS), later tokens being 1",
+        (("first_root_mean_square_ratio", "first token", FIRST),),
+        "log",
+    ),
+)
+
+OUTLIERS = (
+    Panel(
+        "Outlier dimensions: units of the point",
+        (
+            ("outlier_dimensions_above_six", "|x| > 6 at least once", PALETTE[5]),
+            (
+                "outlier_dimensions_often_above_six",
+                "|x| > 6 in 6 % of tokens",
+                FIRST,
+            ),
+            (
+                "outlier_dimensions_scale_free",
+                "6 times the median unit's RMS",
+                REST,
+            ),
+        ),
+        "tails",
+    ),
+    Panel(
+        "Kurtosis of unit norms (1: all alike)",
+        (("kurtosis_of_unit_norms", "kurtosis of unit norms", PALETTE[3]),),
+        "log",
+    ),
+    Panel(
+        "Participation ratio, as a share of the units",
+        (("participation_ratio / units", "participation ratio / units", THIRD),),
+    ),
+)
+
+
+def first_token(results: Results, store: Store, *, scanned: Scanned) -> go.Figure:
+    """The first token of each sequence beside all later ones, along the layers."""
+    return along_layers(results, scanned, FIRST_TOKEN)
+
+
+def outliers(results: Results, store: Store, *, scanned: Scanned) -> go.Figure:
+    """Outlier dimensions under each definition, and over how many units all spreads."""
+    return along_layers(results, scanned, OUTLIERS)
+
+
+def along_layers(
+    results: Results, scanned: Scanned, panels: Sequence[Panel]
+) -> go.Figure:
+    """Medians over blocks along the layers, a panel below the other.
+
+    Colours are numbers, markers kinds of points, dashes models.
+    """
+    figure = make_subplots(
+        rows=len(panels),
+        cols=1,
+        vertical_spacing=0.3 / len(panels) / 1.3,
+        subplot_titles=[panel.title for panel in panels],
+    )
+    kinds: set[str] = set()
+    for row, panel in enumerate(panels, start=1):
+        heights: list[float] = []
+        for position, (digest, points) in enumerate(scanned.points.items()):
+            for number, name, colour in panel.numbers:
+                middle = over_blocks(
+                    results, number, model=digest, points=points
+                ).middle
+                heights += [float(v) for v in middle if np.isfinite(v)]
+                for kind, chosen in grouped(points):
+                    kinds.add(kind)
+                    trace = _line(
+                        points, chosen, middle, kind=kind, colour=colour, name=name,
+                        scale=panel.scale, dash=DASHES[position % 4],
+                        model=scanned.models[digest],
+                    )  # fmt: skip
+                    figure.add_trace(trace, row=row, col=1)
+        _scale(figure, panel, heights, row=row)
+    _add_legend(figure, panels, kinds, scanned)
+    style(figure, height=150 + 270 * len(panels))
+    longest = max(scanned.points.values(), key=len)
+    figure.update_xaxes(depth_axis(longest))
+    figure.update_annotations(font={"size": 13}, x=0, xanchor="left")
+    below = -0.24 / len(panels)
+    loosely(figure).update_layout(
+        legend={"y": below}, margin={"t": 40, "b": 130, "l": 56}
+    )
+    return figure
+
+
+def _line(
+    points: Sequence[Point],
+    chosen: Sequence[int],
+    middle: np.ndarray,
+    *,
+    kind: str,
+    colour: str,
+    name: str,
+    scale: str,
+    dash: str,
+    model: str,
+) -> go.Scatter:
+    """One number at the points of one kind of one model."""
+    places, values = depths(points), middle[list(chosen)]
+    told = [
+        f"{model}<br>{points[k].name} ({kind})<br>{name}: {middle[k]:.3g}"
+        for k in chosen
+    ]
+    return go.Scatter(
+        x=[places[k] for k in chosen],
+        y=stretched(values) if scale == "tails" else values,
+        mode="lines+markers",
+        line={"color": colour, "width": 2, "dash": dash},
+        marker={"symbol": KINDS[kind][1], "size": 7},
+        text=told,
+        hovertemplate="%{text}<extra></extra>",
+        showlegend=False,
+    )
+
+
+def _scale(
+    figure: go.Figure, panel: Panel, heights: Sequence[float], *, row: int
+) -> None:
+    """The vertical axis of one panel."""
+    if panel.scale == "tails":
+        figure.update_yaxes(stretched_ticks(heights), row=row, col=1)
+    elif panel.scale == "log":
+        figure.update_yaxes(type="log", dtick="D2", row=row, col=1)
+    else:
+        figure.update_yaxes(rangemode="tozero", row=row, col=1)
+
+
+def _add_legend(
+    figure: go.Figure, panels: Sequence[Panel], kinds: set[str], scanned: Scanned
+) -> None:
+    """What colours, markers and dashes say, each once."""
+    said = {name: colour for panel in panels for _, name, colour in panel.numbers}
+    entries = [
+        legend_only(name, rank=k, color=colour)
+        for k, (name, colour) in enumerate(said.items())
+    ]
+    if len(kinds) > 1:
+        entries += [
+            legend_only(kind, rank=20 + k, symbol=symbol)
+            for k, (kind, (_, symbol)) in enumerate(KINDS.items())
+            if kind in kinds
+        ]
+    if len(scanned.models) > 1:
+        entries += [
+            legend_only(label, rank=40 + k, dash=DASHES[k % 4])
+            for k, label in enumerate(scanned.models.values())
+        ]
+    for entry in entries:
+        figure.add_trace(entry, row=1, col=1)

@@ -1,0 +1,130 @@
+"""Carrying a scan out: what is missing is measured, and all of it judged."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tegum.arrays import RowsFailed
+from tegum.claims import Verdict
+from tegum.execution import execute, judge, load, plan
+from tegum.results import MISSING, Results
+from tegum.store import Store
+from tegum.studies._scan_table import difference_records, point_records
+
+if TYPE_CHECKING:
+    from tegum.execution.progress import Tell
+    from tegum.studies.scan import Prepared
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a scan came to: rows, verdicts, what could not be measured, and the pace."""
+
+    asked: Prepared
+    results: Results
+    verdicts: tuple[Verdict, ...]
+    problems: tuple[str, ...]
+    tokens_measured: int
+    seconds: float
+
+    def to_record(self) -> dict[str, Any]:
+        """All of it for JSON."""
+        scanned, study = self.asked.scanned, self.asked.study
+        pace = self.tokens_measured / self.seconds if self.tokens_measured else 0.0
+        assert study.answer is not None
+        return {
+            "study": study.name,
+            "question": study.question,
+            "answer": study.answer(self.verdicts),
+            "models": models_of(self.asked),
+            "text": scanned.text,
+            "blocks": scanned.blocks,
+            "tokens": scanned.tokens,
+            "smallest_gap": scanned.smallest_gap,
+            "mode": scanned.mode,
+            "points": point_records(self.results, self.verdicts, scanned=scanned),
+            "differences": difference_records(self.verdicts, scanned=scanned),
+            "tokens_measured": self.tokens_measured,
+            "tokens_per_second": round(pace, 1),
+        }
+
+
+def models_of(asked: Prepared) -> list[dict[str, Any]]:
+    """What is said of each model before and after a scan."""
+    return [
+        {
+            "label": model.label,
+            "digest": model.key,
+            "points": len(asked.scanned.points[model.key]),
+            "parameters": model.n_parameters,
+            "dtype": model.dtype,
+            "device": str(model.device),
+            "came_in": model.came_in,
+        }
+        for model in asked.subject.models
+    ]
+
+
+def outline(
+    asked: Prepared, store: Store, *, workers: int | None = None
+) -> Mapping[str, Any]:
+    """What a scan would measure, and about how long it would take."""
+    planned = plan(asked.study, store, workers=workers)
+    return {
+        "study": asked.study.name,
+        "models": models_of(asked),
+        "text": asked.scanned.text,
+        "tokens": asked.scanned.tokens,
+        "blocks": asked.scanned.blocks,
+        "claims": len(asked.study.claims),
+        **planned.to_record(),
+    }
+
+
+def carried_out(
+    asked: Prepared,
+    store: Store,
+    *,
+    workers: int | None = None,
+    progress: Tell | None = None,
+) -> Found:
+    """Measure what is missing, judge it, and keep what could be measured.
+
+    Points that can not be measured are told in `problems`; the others are judged.
+
+    Raises:
+        RowsFailed: nothing at all could be measured.
+        KeyboardInterrupt: Ctrl-C; what was finished is stored.
+        ValueError: a store that can not be written.
+    """
+    before = load(asked.study, store)
+    started, problems = time.monotonic(), ()
+    try:
+        results = execute(asked.study, store, workers=workers, progress=progress)
+        problems = tuple(results.problem_lines())
+    except RowsFailed as failed:
+        results = load(asked.study, store)
+        if results.missing == len(results):
+            raise ValueError(_said(failed)) from None
+        rest = len(results) - results.missing
+        problems = (f"{_said(failed)}; the other {rest} rows are in the store",)
+    seconds = time.monotonic() - started
+    came = (before["status"] == MISSING) & (results["status"] != MISSING)
+    tokens = round(asked.tokens_per_row * int(np.sum(came)))
+    verdicts = judge(asked.study, store)
+    return Found(asked, results, verdicts, problems, tokens, seconds)
+
+
+def _said(failed: RowsFailed) -> str:
+    """Why rows failed, on one line: the first reason, and how many others there are."""
+    reasons = list(dict.fromkeys(failed.errors.values()))
+    more = f"; and {len(reasons) - 1} more like it" if len(reasons) > 1 else ""
+    return f"{len(failed.errors)} rows could not be measured: {reasons[0]}{more}"
+
+
+__all__ = ["Found", "carried_out", "outline"]
