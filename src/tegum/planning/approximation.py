@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import no_type_check
+
 import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
@@ -9,6 +11,7 @@ from scipy.linalg import cho_factor, cho_solve
 
 from tegum.arrays import stream
 from tegum.planning.amortised import UNTOLD, learned, shown
+from tegum.planning.compiled import compiled
 from tegum.planning.experience import Experience, observed
 from tegum.planning.ledger import Ledger
 from tegum.planning.outcome import Outcome, one_hot
@@ -106,14 +109,19 @@ def _iterated(
     seen: Problem, features: ndarray, *, considered: ndarray, ridge: float,
     iterations: int, lowest: float, highest: float,
 ) -> tuple[Float[ndarray, "state action"], int]:  # fmt: skip
-    """The fitted Q of every state and action, and how many fits were made."""
+    """The fitted Q of every state and action, and how many fits were made.
+
+    A fit is linear in its targets, `F (F_a' F_a + ridge)^-1 F_a' y`, so that the matrix
+    before y is made once for each action.
+    """
     count = features.shape[1]
-    factors, rows = [], []
+    rows, fits = [], []
     for a in range(seen.n_actions):
         at = np.flatnonzero(seen.allowed[:, a])
         inner = features[at].T @ features[at] + ridge * np.eye(count)
-        factors.append(cho_factor(inner))
+        fit = features @ cho_solve(cho_factor(inner), features[at].T)
         rows.append(at)
+        fits.append(np.ascontiguousarray(fit.T))
     worth = np.zeros(seen.allowed.shape)
     later = np.zeros(seen.n_states)
     for round_ in range(1, iterations + 1):
@@ -122,8 +130,7 @@ def _iterated(
         ).sum(axis=2)
         target = np.clip(target, lowest, highest)
         for a, at in enumerate(rows):
-            weights = cho_solve(factors[a], features[at].T @ target[at, a])
-            worth[:, a] = features @ weights
+            worth[:, a] = _weighted(fits[a], target[at, a])
         best = np.where(considered, worth, -np.inf).max(axis=1)
         fresh = np.where(np.isfinite(best), np.clip(best, lowest, highest), lowest)
         fresh = np.where(seen.terminal, 0.0, fresh)
@@ -132,6 +139,17 @@ def _iterated(
         if change <= CHANGE:
             return worth, round_
     return worth, iterations
+
+
+@compiled
+@no_type_check
+def _weighted(rows, weight):
+    """The sum of rows by weight: on one thread, however many BLAS would take."""
+    total = np.zeros(rows.shape[1])
+    for i in range(rows.shape[0]):
+        for j in range(rows.shape[1]):
+            total[j] += weight[i] * rows[i, j]
+    return total
 
 
 __all__ = ["SUPPORTS", "fitted_q", "fourier_features", "with_memory"]
