@@ -37,11 +37,13 @@ def question_of(name: str) -> str:
     if name in names():
         path = Path(__file__).with_name(f"{name.replace('-', '_')}.py")
         for node in ast.parse(path.read_text(encoding="utf-8")).body:
-            made = isinstance(node, ast.Assign) and ast.unparse(node.targets[0])
-            if made == "STUDY" and isinstance(node.value, ast.Call):
-                said = {k.arg: k.value for k in node.value.keywords}.get("question")
-                if isinstance(said, ast.Constant) and isinstance(said.value, str):
-                    return said.value
+            if not isinstance(node, ast.Assign) or not isinstance(node.value, ast.Call):
+                continue
+            said = {k.arg: k.value for k in node.value.keywords}.get("question")
+            if ast.unparse(node.targets[0]) == "STUDY" and isinstance(
+                said, ast.Constant
+            ):
+                return str(said.value)
     return study_named(name).question
 
 
