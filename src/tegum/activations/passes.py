@@ -75,15 +75,12 @@ class _Reading:
     def add(self, x: torch.Tensor, kept: np.ndarray, start: int) -> None:
         """Take up what the point shows of one batch."""
         self.times += 1
-        if self.bad:
-            self._count(x, kept)
-        if self.error is not None:
-            return
         if self.times > 1:
-            self.error = (
+            self.error = self.error or (
                 f"the module `{self.point.path}` runs more than once in a pass, and "
                 "its activations can not be told apart; name another"
             )
+        if self.error is not None and not self.bad:
             return
         n_sequences, n_tokens = kept.shape
         if x.ndim == 3 and x.shape[0] == 1 < n_sequences:
@@ -95,6 +92,10 @@ class _Reading:
                 f"({n_sequences}, {n_tokens}, ...); name another"
             )
             return
+        self.seen += int(kept.sum()) * int(x.shape[-1])
+        if self.bad:
+            self.bad += _not_finite(x, kept)
+            return
         if self.stream is None:
             self.stream = Stream(
                 int(x.shape[-1]),
@@ -105,19 +106,12 @@ class _Reading:
             self.stream.add(x, kept, range(start, start + n_sequences))
         except ValueError as error:
             self.error = str(error)
-            self._count(x, kept)
-        self.seen += int(kept.sum()) * int(x.shape[-1])
+            self.bad = _not_finite(x, kept)
 
     def refuse(self, error: ValueError) -> None:
         """Take note that the module passes no activations."""
         self.times += 1
         self.error = self.error or str(error)
-
-    def _count(self, x: torch.Tensor, kept: np.ndarray) -> None:
-        torch = library("torch")
-        rows = x[torch.from_numpy(kept).to(x.device)]
-        self.bad += int((~rows.isfinite()).sum())
-        self.seen += rows.numel() if self.error is not None else 0
 
     def found(self, model: OpenedModel, row: Mapping[str, Any]) -> Found:
         """What the point came to."""
@@ -131,6 +125,12 @@ class _Reading:
         if self.error is not None or self.stream is None:
             return f"{where}: {self.error or 'nothing was read'}"
         return Artifact(self.stream.arrays())
+
+
+def _not_finite(x: torch.Tensor, kept: np.ndarray) -> int:
+    """How many activations of kept tokens are NaN or infinite."""
+    rows = x[library("torch").from_numpy(kept).to(x.device)]
+    return int((~rows.isfinite()).sum())
 
 
 @dataclass(eq=False)

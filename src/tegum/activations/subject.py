@@ -48,7 +48,7 @@ class ModelActivations:
             sequences do not fit a model, or a setting out of range.
     """
 
-    models: Sequence[Any]
+    models: Any
     text: Text | Sequence[Text]
     points: str | Sequence[str] = "residual"
     _: KW_ONLY
@@ -60,6 +60,7 @@ class ModelActivations:
     name: str = "activations"
     law: int = 1
     _points: dict[str, tuple[Point, ...]] = field(init=False, default_factory=dict)
+    _fitting: set[tuple[str, str]] = field(init=False, default_factory=set)
 
     def __post_init__(self) -> None:
         """Open what is not, and check what can be checked before anything is read."""
@@ -76,8 +77,7 @@ class ModelActivations:
             )
         object.__setattr__(self, "models", tuple(opened))
         object.__setattr__(self, "text", tuple(texts))
-        for model, text in zip(opened, texts, strict=True):
-            check_fit(model, text)
+        for model in opened:
             self._points[model.key] = resolve(model.module, self.points)
         least = min(text.n_sequences for text in texts)
         every = self.sample_every
@@ -241,7 +241,9 @@ class ModelActivations:
 
     def _check_together(self, row: Row) -> None:
         model, text = self._models[row["model"]], self._texts[row["text"]]
-        check_fit(model, text)
+        if (model.key, text.key) not in self._fitting:
+            check_fit(model, text)
+            self._fitting.add((model.key, text.key))
         for name, own in (
             ("dtype", model.dtype),
             ("device", model.device.type),
