@@ -70,7 +70,7 @@ class Corpus:
         ValueError: when it is read: no such path, no text, or a file that is no UTF-8.
     """
 
-    source: str | Path | Sequence[str | Path]
+    source: Any
     _tokens: dict[int, Tokens] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
@@ -152,8 +152,9 @@ def _files(source: Any) -> Iterator[tuple[str, Path]]:
         yield from _standard_library()
         return
     if isinstance(source, list | tuple):
-        for part in source:
-            yield from _files(part)
+        for number, part in enumerate(source):
+            for name, path in _files(part):
+                yield f"{number}/{name}", path
         return
     if not isinstance(source, str | os.PathLike):
         raise ValueError(
@@ -166,7 +167,8 @@ def _files(source: Any) -> Iterator[tuple[str, Path]]:
     elif path.is_dir():
         for file in path.rglob("*"):
             name = file.relative_to(path)
-            if file.is_file() and not any(p.startswith(".") for p in name.parts):
+            hidden = any(p.startswith((".", "__pycache__")) for p in name.parts)
+            if file.is_file() and not hidden:
                 yield name.as_posix(), file
     else:
         raise ValueError(

@@ -90,7 +90,7 @@ class SmallTransformers:
             ModuleNotFoundError: the extra is not installed.
         """
         self._check_device(rows)
-        beside = None if folders is None else Path(folders[0]).parent
+        beside = Path(folders[0]).parent if folders else None
         tokens = {v: self._corpus.tokens(v, folder=beside) for v in _vocabularies(rows)}
         numbered = [dict(row) | {_PLACE: k} for k, row in enumerate(rows)]
 
@@ -104,7 +104,7 @@ class SmallTransformers:
                 tokens=tokens[given["vocabulary"]],
                 device=self.device,
                 mark=self._mark,
-                folder=None if folders is None else Path(folders[place]),
+                folder=Path(folders[place]) if folders else None,
             )
 
         run = (
