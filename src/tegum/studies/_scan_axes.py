@@ -51,7 +51,7 @@ def stretched(values: Any) -> np.ndarray:
     Excess kurtosis runs from -2 to thousands and is 0 where nothing is to be seen,
     which a logarithm can not show.
     """
-    return np.arcsinh(2.0 * np.asarray(values, dtype=np.float64))
+    return np.asarray(np.arcsinh(2.0 * np.asarray(values, dtype=np.float64)))
 
 
 def stretched_ticks(values: Iterable[float]) -> dict[str, Any]:

@@ -292,8 +292,8 @@ def _of_model(verdicts: Sequence[Verdict], statistic: Statistic, label: str) -> 
     return said + _rest(
         verdicts,
         {
-            "no gap worth claiming": "has no gap worth claiming at",
-            "lighter than its rotations": "is lighter than its rotations at",
+            "no gap worth claiming": "no gap worth claiming at",
+            "lighter than its rotations": "lighter than its rotations at",
         },
     )
 

@@ -37,7 +37,7 @@ class Panel:
     """One plot of a picture along the layers: its numbers, each with name and colour.
 
     The numbers are as `column` has them. `scale` is that of tails (see `stretched`),
-    plain, or a logarithm.
+    plain, or a logarithm where the values span it.
     """
 
     title: str
@@ -118,7 +118,7 @@ def along_layers(
     for row, panel in enumerate(panels, start=1):
         heights: list[float] = []
         for position, (digest, points) in enumerate(scanned.points.items()):
-            for number, name, colour in panel.numbers:
+            for k, (number, name, colour) in enumerate(panel.numbers):
                 middle = over_blocks(
                     results, number, model=digest, points=points
                 ).middle
@@ -129,6 +129,7 @@ def along_layers(
                         points, chosen, middle, kind=kind, colour=colour, name=name,
                         scale=panel.scale, dash=DASHES[position % 4],
                         model=scanned.models[digest],
+                        width=2 + 2.5 * (len(panel.numbers) - 1 - k),
                     )  # fmt: skip
                     figure.add_trace(trace, row=row, col=1)
         _scale(figure, panel, heights, row=row)
@@ -136,6 +137,8 @@ def along_layers(
     style(figure, height=150 + 270 * len(panels))
     longest = max(scanned.points.values(), key=len)
     figure.update_xaxes(depth_axis(longest))
+    for row in range(1, len(panels)):
+        figure.update_xaxes(title_text=None, row=row, col=1)
     figure.update_annotations(font={"size": 13}, x=0, xanchor="left")
     below = -0.24 / len(panels)
     loosely(figure).update_layout(
@@ -155,8 +158,12 @@ def _line(
     scale: str,
     dash: str,
     model: str,
+    width: float,
 ) -> go.Scatter:
-    """One number at the points of one kind of one model."""
+    """One number at the points of one kind of one model.
+
+    Lines are the narrower the later they are drawn, so that none hides another.
+    """
     places, values = depths(points), middle[list(chosen)]
     told = [
         f"{model}<br>{points[k].name} ({kind})<br>{name}: {middle[k]:.3g}"
@@ -166,8 +173,8 @@ def _line(
         x=[places[k] for k in chosen],
         y=stretched(values) if scale == "tails" else values,
         mode="lines+markers",
-        line={"color": colour, "width": 2, "dash": dash},
-        marker={"symbol": KINDS[kind][1], "size": 7},
+        line={"color": colour, "width": width, "dash": dash},
+        marker={"symbol": KINDS[kind][1], "size": 5 + width},
         text=told,
         hovertemplate="%{text}<extra></extra>",
         showlegend=False,
@@ -180,7 +187,9 @@ def _scale(
     """The vertical axis of one panel."""
     if panel.scale == "tails":
         figure.update_yaxes(stretched_ticks(heights), row=row, col=1)
-    elif panel.scale == "log":
+    elif panel.scale == "log" and max(heights, default=1) > 20 * min(
+        heights, default=1
+    ):
         figure.update_yaxes(type="log", dtick="D2", row=row, col=1)
     else:
         figure.update_yaxes(rangemode="tozero", row=row, col=1)

@@ -120,6 +120,7 @@ def layers(
     style(figure, height=760)
     longest = max(scanned.points.values(), key=len)
     figure.update_xaxes(depth_axis(longest))
+    figure.update_xaxes(title_text=None, row=1, col=1)
     figure.update_yaxes(title_text="excess kurtosis")
     figure.update_annotations(font={"size": 13}, x=0, xanchor="left")
     loosely(figure).update_layout(legend={"y": -0.11}, margin={"t": 40, "b": 130})

@@ -15,10 +15,13 @@ from tegum.execution import execute, judge, load, plan
 from tegum.results import MISSING, Results
 from tegum.store import Store
 from tegum.studies._scan_table import difference_records, point_records
+from tegum.wording import counted
 
 if TYPE_CHECKING:
     from tegum.execution.progress import Tell
     from tegum.studies.scan import Prepared
+
+POINTS_SHOWN = 4
 
 
 @dataclass(frozen=True)
@@ -111,8 +114,8 @@ def carried_out(
         results = load(asked.study, store)
         if results.missing == len(results):
             raise ValueError(_said(failed)) from None
-        rest = len(results) - results.missing
-        problems = (f"{_said(failed)}; the other {rest} rows are in the store",)
+        rest = counted(len(results) - results.missing, "row")
+        problems = (f"{_said(failed)}; the other {rest} are in the store",)
     seconds = time.monotonic() - started
     came = (before["status"] == MISSING) & (results["status"] != MISSING)
     tokens = round(asked.tokens_per_row * int(np.sum(came)))
@@ -121,10 +124,19 @@ def carried_out(
 
 
 def _said(failed: RowsFailed) -> str:
-    """Why rows failed, on one line: the first reason, and how many others there are."""
-    reasons = list(dict.fromkeys(failed.errors.values()))
-    more = f"; and {len(reasons) - 1} more like it" if len(reasons) > 1 else ""
-    return f"{len(failed.errors)} rows could not be measured: {reasons[0]}{more}"
+    """Why rows failed, on one line: the first reason in full, then the other points."""
+    points: dict[str, list[str]] = {}
+    for reason in failed.errors.values():
+        points.setdefault(reason.partition(":")[0], []).append(reason)
+    (_, reasons), *others = points.items()
+    said = f"{counted(len(failed.errors), 'row')} could not be measured: {reasons[0]}"
+    if len(reasons) > 1:
+        said += f", and so in {counted(len(reasons) - 1, 'further block')}"
+    if others:
+        shown = ", ".join(name for name, _ in others[:POINTS_SHOWN])
+        more = ", ..." if len(others) > POINTS_SHOWN else ""
+        said += f"; besides it {shown}{more}"
+    return said
 
 
 __all__ = ["Found", "carried_out", "outline"]

@@ -6,7 +6,7 @@ import functools
 
 from tegum.studies._scan_claims import Scanned, blocks_needed
 from tegum.studies._scan_figures import first_token, outliers
-from tegum.studies._scan_units import ranked, worst
+from tegum.studies._scan_units import heaviest, largest, ranked
 from tegum.study import Figure
 from tegum.wording import counted
 
@@ -49,13 +49,20 @@ def background_of(scanned: Scanned, *, claims: int, alpha: float) -> str:
 def figures_of(scanned: Scanned) -> list[Figure]:
     """The further pictures of a scan."""
     drawn = {
-        "scan-units": (
-            worst,
-            "The few units that carry the kurtosis, over the whole text. Rows are the "
-            "units with the largest share of variance times excess kurtosis, summed "
-            "over the points; columns are points. Colour is a unit's excess kurtosis, "
-            "the number in a cell its share of the variance. A row that is bright from "
-            "end to end is one direction of the residual stream.",
+        "scan-large-units": (
+            largest,
+            "The largest units over the whole text: a few of them carry the kurtosis "
+            "across coordinates. Rows are units, columns points; colour and number are "
+            "the unit's root mean square, that of the unit in the middle being 1. A "
+            "row that is bright from end to end is one direction of the residual "
+            "stream.",
+        ),
+        "scan-heavy-units": (
+            heaviest,
+            "The units that carry the kurtosis over tokens, over the whole text: those "
+            "with the largest share of variance times excess kurtosis, summed over the "
+            "points. Colour is the unit's excess kurtosis, the number in a cell its "
+            "share of the variance.",
         ),
         "scan-ranks": (
             ranked,

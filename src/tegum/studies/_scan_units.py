@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +12,7 @@ import plotly.graph_objects as go
 import pyarrow.compute as pc
 from plotly.subplots import make_subplots
 
-from tegum.measures.moment_numbers import excess_kurtosis_per_unit
+from tegum.measures.moment_numbers import excess_kurtosis_per_unit, mean_squares
 from tegum.measures.moments import Moments, from_arrays, merge
 from tegum.report.figures import GREY, loosely, ordered_colours, style
 from tegum.results import Results
@@ -38,12 +38,14 @@ class Units:
     """Every unit of one point over the whole text, first tokens left out.
 
     `kurtosis` is in excess and NaN where a unit is constant, `share` the share of the
-    variance, `largest` the largest magnitude; `rotated` the excess kurtosis of the
+    variance, `size` the root mean square, that of the unit in the middle being 1,
+    `largest` the largest magnitude; `rotated` the excess kurtosis of the
     units of one rotated copy, on the sample.
     """
 
     kurtosis: np.ndarray
     share: np.ndarray
+    size: np.ndarray
     largest: np.ndarray
     rotated: np.ndarray
 
@@ -88,71 +90,118 @@ def _take_up(
 
 def _units(rest: Moments, rotated: Moments | None) -> Units:
     total = float(rest.second.sum())
+    strength = np.sqrt(mean_squares(rest))
+    middle, nothing = float(np.median(strength)), np.full(rest.width, np.nan)
     return Units(
         excess_kurtosis_per_unit(rest),
-        rest.second / total if total else np.full(rest.width, np.nan),
+        rest.second / total if total else nothing,
+        strength / middle if middle else nothing,
         rest.largest,
         np.array([]) if rotated is None else excess_kurtosis_per_unit(rotated),
     )
 
 
-def worst(results: Results, store: Store, *, scanned: Scanned) -> go.Figure:
-    """The few units that carry the kurtosis: which they are, and at which points.
+def largest(results: Results, store: Store, *, scanned: Scanned) -> go.Figure:
+    """The largest units, which carry the kurtosis across coordinates.
 
-    A cell is one unit at one point. The units are those with the largest share of the
-    kurtosis, `share of variance x excess kurtosis`, summed over the points.
+    A cell is one unit at one point, its colour and number the unit's root mean square,
+    that of the unit in the middle being 1.
     """
+
+    def told(units: Sequence[Units]) -> tuple[np.ndarray, np.ndarray, list[list[str]]]:
+        size = np.array([u.size for u in units])
+        return size, np.nan_to_num(size), [[f"{v:.1f}" for v in u] for u in size]
+
+    title = "size; unit<br>in the<br>middle 1"
+    return _maps(results, store, scanned, told=told, title=title, least=0.0)
+
+
+def heaviest(results: Results, store: Store, *, scanned: Scanned) -> go.Figure:
+    """The units that carry the kurtosis over tokens.
+
+    They are those with the largest share of the variance times excess kurtosis, summed
+    over the points. A cell is one unit at one point, its colour the unit's excess
+    kurtosis, its number the share of the variance.
+    """
+
+    def told(units: Sequence[Units]) -> tuple[np.ndarray, np.ndarray, list[list[str]]]:
+        kurtosis = np.array([u.kurtosis for u in units])
+        share = np.nan_to_num(np.array([u.share for u in units]))
+        carried = np.nan_to_num(np.maximum(kurtosis, 0.0)) * share
+        return kurtosis, carried, [[f"{v:.0%}" for v in u] for u in share]
+
+    title = "excess<br>kurtosis"
+    return _maps(results, store, scanned, told=told, title=title, least=-0.5)
+
+
+Told = Callable[[Sequence[Units]], tuple[np.ndarray, np.ndarray, list[list[str]]]]
+"""From the units at each point: their colours, what ranks them, what is written."""
+
+
+def _maps(
+    results: Results,
+    store: Store,
+    scanned: Scanned,
+    *,
+    told: Told,
+    title: str,
+    least: float,
+) -> go.Figure:
+    """A map of units by points for every model, one colour scale for all."""
     found = units_of(results, store, scanned=scanned)
     models = [d for d in scanned.models if any(key[0] == d for key in found)]
     figure = make_subplots(
         rows=len(models),
         cols=1,
-        vertical_spacing=0.3 / max(len(models), 1),
+        vertical_spacing=0.36 / max(len(models), 1),
         subplot_titles=[scanned.models[d] for d in models] if len(models) > 1 else None,
     )
-    heights = []
+    heights: list[float] = []
     for row, digest in enumerate(models, start=1):
-        points = [p for p in scanned.points[digest] if (digest, p.name) in found]
-        widths = [len(found[digest, p.name].kurtosis) for p in points]
-        usual = max(set(widths), key=widths.count)
-        points = [p for p, width in zip(points, widths, strict=True) if width == usual]
-        units = [found[digest, p.name] for p in points]
-        map_of, shown = _map(points, units)
+        points = _of_one_width(scanned.points[digest], digest, found)
+        map_of, shown = _map(points, [found[digest, p.name] for p in points], told)
         heights += shown
         figure.add_trace(map_of, row=row, col=1)
     ticks = stretched_ticks(heights)
+    bar = {"title": {"text": title}, "thickness": 14}
     figure.update_layout(
         coloraxis={
             "colorscale": "Viridis",
-            "cmin": min(0.0, *stretched(heights)),
-            "cmax": max(1.0, *stretched(heights)),
-            "colorbar": {
-                "title": {"text": "excess<br>kurtosis"},
-                "tickvals": ticks["tickvals"],
-                "ticktext": ticks["ticktext"],
-                "thickness": 14,
-            },
+            "cmin": float(stretched(min([least, *heights]))),
+            "cmax": float(stretched(max([1.0, *heights]))),
+            "colorbar": bar | {k: ticks[k] for k in ("tickvals", "ticktext")},
         }
     )
-    style(figure, height=130 + 320 * len(models))
+    style(figure, height=130 + 330 * len(models))
     figure.update_xaxes(tickangle=-60, tickfont={"size": 10}, showline=False)
     figure.update_yaxes(type="category", title_text="unit", showline=False)
     loosely(figure).update_layout(margin={"l": 64, "b": 150, "t": 40})
     return figure
 
 
-def _map(points: Sequence[Point], units: Sequence[Units]) -> tuple[Any, list[float]]:
-    """The units with the most of the kurtosis along the points, as a map."""
-    kurtosis = np.array([u.kurtosis for u in units])
-    share = np.array([u.share for u in units])
-    carried = np.nansum(np.maximum(kurtosis, 0.0) * np.nan_to_num(share), axis=0)
-    top = np.argsort(-carried, kind="stable")[:NAMED][::-1]
-    shown = kurtosis[:, top].T
-    told = [
+def _of_one_width(
+    points: Sequence[Point], model: str, found: Mapping[tuple[str, str], Units]
+) -> list[Point]:
+    """The points of the commonest width: only there a unit is the same everywhere."""
+    there = [p for p in points if (model, p.name) in found]
+    widths = [len(found[model, p.name].share) for p in there]
+    usual = max(dict.fromkeys(widths), key=widths.count)
+    return [p for p, width in zip(there, widths, strict=True) if width == usual]
+
+
+def _map(
+    points: Sequence[Point], units: Sequence[Units], told: Told
+) -> tuple[Any, list[float]]:
+    """The units that carry most, summed over the points, along the points."""
+    values, carried, written = told(units)
+    top = np.argsort(-carried.sum(axis=0), kind="stable")[:NAMED][::-1]
+    shown = values[:, top].T
+    hover = [
         [
-            f"{point.name}<br>unit {unit}<br>excess kurtosis {k[unit]:.3g}<br>"
-            f"{u.share[unit]:.2%} of the variance<br>largest |x| {u.largest[unit]:.3g}"
-            for point, u, k in zip(points, units, kurtosis, strict=True)
+            f"{point.name}<br>unit {unit}<br>excess kurtosis {u.kurtosis[unit]:.3g}"
+            f"<br>{u.share[unit]:.2%} of the variance<br>size {u.size[unit]:.3g}"
+            f"<br>largest |x| {u.largest[unit]:.3g}"
+            for point, u in zip(points, units, strict=True)
         ]
         for unit in top
     ]
@@ -161,9 +210,9 @@ def _map(points: Sequence[Point], units: Sequence[Units]) -> tuple[Any, list[flo
         y=[str(unit) for unit in top],
         z=stretched(shown),
         coloraxis="coloraxis",
-        customdata=told,
+        customdata=hover,
         hovertemplate="%{customdata}<extra></extra>",
-        text=[[f"{u.share[unit]:.0%}" for u in units] for unit in top],
+        text=[[row[unit] for row in written] for unit in top],
         texttemplate="%{text}" if len(points) <= WRITTEN else None,
         textfont={"size": 10},
         xgap=1,
@@ -194,7 +243,8 @@ def ranked(results: Results, store: Store, *, scanned: Scanned) -> go.Figure:
             units = found[digest, point.name]
             for trace in _rank_curves(point, units, colour=colour):
                 figure.add_trace(trace, row=row, col=1)
-            heights += [float(v) for v in units.kurtosis if math.isfinite(v)]
+            both = (*units.kurtosis, *units.rotated)
+            heights += [float(v) for v in both if math.isfinite(v)]
         figure.add_trace(_depth_bar(chosen, row=row, rows=len(models)), row=row, col=1)
     figure.update_yaxes(stretched_ticks(heights), title_text="excess kurtosis")
     style(figure, height=100 + 340 * len(models))
@@ -256,8 +306,7 @@ def _depth_bar(chosen: Sequence[Point], *, row: int, rows: int) -> go.Scatter:
             "showscale": True,
             "colorbar": {
                 "tickvals": [0, 1],
-                "ticktext": [chosen[0].name, chosen[-1].name] if chosen else [],
-                "tickangle": 90,
+                "ticktext": ["first", "last"],
                 "thickness": 14,
                 "len": 0.9 / rows,
                 "y": 1 - (row - 0.5) / rows,
