@@ -67,13 +67,24 @@ def changed_configuration(model):
     model.config.layer_norm_epsilon = 1e-3
 
 
+def changed_attention(model):
+    model.set_attn_implementation("eager")
+
+
 def changed_type(model):
     model.to(torch.bfloat16)
 
 
 @pytest.mark.parametrize(
     "change",
-    [changed_weight, changed_name, changed_rate, changed_configuration, changed_type],
+    [
+        changed_weight,
+        changed_name,
+        changed_rate,
+        changed_configuration,
+        changed_attention,
+        changed_type,
+    ],
 )
 def test_the_digest_tells_apart_what_computes_something_else(change):
     model = tiny("gpt2")

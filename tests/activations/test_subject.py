@@ -98,13 +98,35 @@ def test_noise_in_train_mode_is_a_rows_own_and_the_model_comes_back_as_it_was():
     assert torch.equal(torch.rand(1), following)  # the global generator is untouched
     for row, artifact in zip(rows, together, strict=True):
         same(artifact, train(subject, [row])[0])
-    quiet = train(ModelActivations(model, TEXT, blocks=2), rows[:0] or [])
-    assert quiet == []
     still = ModelActivations(model, TEXT, blocks=2)
     assert everything(still)[0]["mode"] == "eval"
     loud, silent = together[1].arrays, train(still, everything(still))[1].arrays
     assert not np.allclose(loud["rest/mean"], silent["rest/mean"])
     assert not any(part.training for part in model.modules())
+
+
+def test_masks_that_a_model_draws_itself_begin_anew_with_every_batch():
+    class Masks:
+        def begin(self, number):
+            self.noise = np.random.Generator(np.random.Philox(number))
+
+    class Noisy(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.embed = nn.Embedding(50, 4)
+            self.noised = nn.Identity()
+            self.masks = Masks()
+
+        def forward(self, ids):
+            x = self.embed(ids)
+            return self.noised(
+                x + torch.from_numpy(self.masks.noise.normal(size=x.shape))
+            )
+
+    subject = ModelActivations(Noisy(), TEXT, ["noised"], mode="train", blocks=4)
+    rows = everything(subject)
+    for row, artifact in zip(rows, train(subject, rows), strict=True):
+        same(artifact, train(subject, [row])[0])
 
 
 def test_statistics_of_batches_are_not_moved_by_train_mode():

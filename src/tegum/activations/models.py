@@ -229,12 +229,12 @@ def _configuration(module: nn.Module) -> Any:
     config = getattr(module, "config", None)
     if config is None or not hasattr(config, "to_dict"):
         return None
-    found = config.to_dict()
-    return {
+    found = {
         name: value
-        for name, value in found.items()
+        for name, value in config.to_dict().items()
         if name not in _VOLATILE and not name.startswith("transformers_")
     }
+    return found | {"attention": getattr(config, "_attn_implementation", None)}
 
 
 __all__ = ["DTYPES", "OpenedModel", "digest_of", "labelled", "open_model"]

@@ -221,8 +221,8 @@ def run(
             if no_memory:  # here the failed batch and its error are gone
                 readings.clear()
                 raise _too_large(asked, target, readers, start)
+            asked.text.forget()
             told(int((end - start) * asked.text.sequence_length))
-    asked.text.forget()
     return {p: r.found(asked.model, asked.row) for p, r in readings.items()}
 
 
@@ -262,9 +262,15 @@ def _as_it_is() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _seeded(asked: Pass, start: int) -> Iterator[None]:
-    """Noise of a model in train mode, drawn for these sequences of this text alone."""
+    """Noise of a model in train mode, drawn for these sequences of this text alone.
+
+    A model that draws its masks itself has them begin anew, by `masks.begin(number)`.
+    """
     torch = library("torch")
     device = asked.model.device
+    masks: Any = getattr(asked.model.module, "masks", None)
+    if hasattr(masks, "begin"):
+        masks.begin(start)
     with torch.random.fork_rng(
         devices=[device] if device.type == "cuda" else [], device_type="cuda"
     ):

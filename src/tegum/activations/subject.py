@@ -95,15 +95,17 @@ class ModelActivations:
 
     @property
     def instruction_set(self) -> str:
-        """The accelerators in use, empty on a CPU: bits are promised on one only."""
+        """What computes here, for the record: bits may differ elsewhere."""
         torch = library("torch")
-        devices = {m.device for m in self._models.values()}
         names = {
-            torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
-            for device in devices
-            if device.type != "cpu"
+            torch.cuda.get_device_name(device)
+            if device.type == "cuda"
+            else torch.backends.cpu.get_cpu_capability()
+            if device.type == "cpu"
+            else device.type
+            for device in {model.device for model in self._models.values()}
         }
-        return ", ".join(sorted(names))
+        return f"torch {torch.__version__} {', '.join(sorted(names))}"
 
     @property
     def labels(self) -> dict[str, str]:

@@ -29,9 +29,7 @@ CUTS = ("packed", "documents", "lines")
 SEQUENCE_LENGTH = 128
 """Tokens in a sequence unless said otherwise."""
 
-HASHED = 1 << 20
-"""Tokens that are hashed at a time."""
-
+TOKENS_AT_ONCE = 1 << 20
 SKIPPED_SHOWN = 3
 
 
@@ -88,11 +86,8 @@ class Text:
 
     def forget(self) -> None:
         """Let go of the pages in memory; they are read from disk when needed again."""
-        found: Any = self.ids if self.mapped else None
-        while found is not None and not isinstance(found, mmap.mmap):
-            found = getattr(found, "base", None)
-        if found is not None and hasattr(mmap, "MADV_DONTNEED"):
-            found.madvise(mmap.MADV_DONTNEED)
+        if self.mapped:
+            _let_go(self.ids)
 
     def describe(self) -> str:
         """What it is, in a sentence for people."""
@@ -140,14 +135,8 @@ def open_text(
     """
     if cut not in CUTS:
         raise ValueError(f"`cut` is {cut!r}; it must be one of {', '.join(CUTS)}")
-    for name, value, low in (
-        ("sequence_length", sequence_length, 2),
-        ("at_most", at_most, 1),
-    ):
-        if value is not None and not (_is_whole(value) and value >= low):
-            raise ValueError(
-                f"`{name}` is {value!r}; it must be a whole number from {low}"
-            )
+    _check_whole("sequence_length", sequence_length, 2)
+    _check_whole("at_most", at_most, 1)
     given = _listed(sources)
     named = label or ", ".join(label_of(source) for source in given)
     if any(_holds_ids(source) for source in given):
@@ -164,6 +153,11 @@ def open_text(
         at_most=at_most,
         label=named,
     )
+
+
+def _check_whole(name: str, value: Any, low: int) -> None:
+    if value is not None and not (_is_whole(value) and value >= low):
+        raise ValueError(f"`{name}` is {value!r}; it must be a whole number from {low}")
 
 
 def _is_whole(value: Any) -> bool:
@@ -232,12 +226,21 @@ def _loaded(path: Path) -> ndarray:
         ) from None
 
 
+def _let_go(ids: ndarray) -> None:
+    """Give the pages of a file that is mapped for reading back to the system."""
+    found: Any = ids
+    while found is not None and not isinstance(found, mmap.mmap):
+        found = getattr(found, "base", None)
+    if found is not None and hasattr(mmap, "MADV_DONTNEED"):
+        found.madvise(mmap.MADV_DONTNEED)
+
+
 def _finished(
     ids: ndarray, lengths: ndarray | None, label: str, *, mapped: bool, **told: Any
 ) -> Text:
     """The text, with the digest of all its ids, read a part at a time."""
     digest = hashlib.sha256(repr((ids.shape, lengths is not None)).encode())
-    step = max(HASHED // ids.shape[1], 1)
+    step = max(TOKENS_AT_ONCE // ids.shape[1], 1)
     smallest, largest = 0, 0
     for start in range(0, ids.shape[0], step):
         part = ids[start : start + step]
@@ -249,13 +252,13 @@ def _finished(
                 "whole numbers from 0 to 4294967295"
             )
         digest.update(np.ascontiguousarray(part, dtype="<u4").data)
+        if mapped:
+            _let_go(ids)
     if lengths is not None:
         digest.update(np.ascontiguousarray(lengths, dtype="<u4").data)
-    text = Text(
+    return Text(
         ids, digest.hexdigest(), label, lengths, largest=largest, mapped=mapped, **told
     )
-    text.forget()
-    return text
 
 
 def _tokenised(
