@@ -1,7 +1,17 @@
 """The columns of a small transformer: what each means, its range and its default.
 
-The defaults make a GPT-2 of two layers, 64 wide, that sees about a million tokens in
-about a minute on one quiet core.
+The defaults make a GPT-2 of two layers, 64 wide (170,000 weights), that sees two
+million tokens in about a minute on one quiet core: a step of 16 x 64 tokens takes about
+25 ms, with dropout at every site a tenth to a quarter more, in bfloat16 a third less.
+What to expect after 800 of such steps on the standard library, in nats per held-out
+token (log 1024 = 6.93 knows nothing), with loss_fall_last_tenth near 0.001 in all:
+
+| family | optimiser | learning_rate | held-out loss |
+|---|---|---|---|
+| gpt2 | adamw | 2e-3, 3e-3, 1e-2 | 4.14, 4.08, 4.45 |
+| gpt2 | rotated_adam | 3e-3 | 4.04 |
+| gpt2 | sgd | 0.01, 0.3, 1 | 5.52, 4.21, 4.32 |
+| gpt_neox | adamw | 3e-3 | 3.82 |
 """
 
 from __future__ import annotations
@@ -167,8 +177,8 @@ FACTORS: tuple[Factor, ...] = (
     Factor(
         "steps",
         "optimiser steps",
-        whole("steps", 1, 100_000_000, remedy="1000 is about a minute at width 64"),
-        1000,
+        whole("steps", 1, 100_000_000, remedy="2000 is about a minute at width 64"),
+        2000,
     ),
     Factor(
         "precision",

@@ -18,6 +18,7 @@ GPT-NeoX ties nothing and adds both to the same stream, as in Pythia.
 
 from __future__ import annotations
 
+import functools
 import os
 import secrets
 import shutil
@@ -77,6 +78,17 @@ def build(
     if arrays is not None:
         _load(module, arrays)
     return module.eval()
+
+
+@functools.cache
+def warm_up(family: str) -> None:
+    """Load what a network's first use loads, once and not in every row's process."""
+    torch = load_torch()
+    row = {"family": family, "width": 8, "n_heads": 1, "vocabulary": 257, "context": 2}
+    module = build(row | {"seed": 0})
+    torch.optim.AdamW(module.parameters(), fused=True)
+    with torch.no_grad():
+        module(input_ids=torch.zeros(1, 2, dtype=torch.int64))
 
 
 def _completed(row: Mapping[str, Any]) -> dict[str, Any]:
