@@ -48,6 +48,19 @@ def test_fixed_data_end_exactly_where_the_plateau_is(seed):
     assert found["above_plateau"] == pytest.approx(0.0, abs=1e-9)
 
 
+def test_a_state_that_the_data_enter_and_never_leave_is_an_end_to_q_learning():
+    """It keeps its first value, 0, which is better than any way that costs."""
+    kept = []
+    for seed in range(12):
+        found = reached(
+            **asked.Q, spent_on="fixed data", steps=25, log2_compute=16,
+            first_seed=seed, episode_length=5,
+        )  # fmt: skip
+        assert found["above_plateau"] == pytest.approx(0.0, abs=1e-9)
+        kept.append(found["plateau"])
+    assert max(kept) > 1.0
+
+
 def test_new_data_end_at_the_optimum_and_search_does():
     learned = reached(**asked.Q, **asked.NEW, log2_compute=17)
     planned = reached(**asked.PLANNER)

@@ -236,8 +236,8 @@ def plateaus_figure(results: Results, store: Store) -> go.Figure:
     """What each optimiser loses with the most compute, beside its exact limit."""
     figure = go.Figure()
     readings = (
-        ("regret", "measured, with the most compute", PALETTE[0], "circle", 0.14),
-        ("plateau", "exact limit", PALETTE[1], "diamond-open", -0.14),
+        ("regret", "measured, with the most compute", PALETTE[0], "circle", "top"),
+        ("plateau", "exact limit", PALETTE[1], "diamond", "bottom"),
     )
     names, near = [], []
     at: dict[str, list[list[float]]] = {"regret": [], "plateau": []}
@@ -249,15 +249,17 @@ def plateaus_figure(results: Results, store: Store) -> go.Figure:
         for number, here in values.items():
             at[number].append(np.quantile(here, (0.1, 0.5, 0.9)).tolist())
         apart = np.abs(values["regret"] - values["plateau"])
-        near.append(f"{(apart <= NEAR).sum()} of {apart.size}")
+        near.append(f"{(apart <= NEAR).sum()} of {apart.size} maps")
         names.append(f"{name.replace(', ', '<br>')}, 2<sup>{compute.max()}</sup>")
     places = np.arange(len(ARMS))[::-1]
-    for number, name, colour, symbol, offset in readings:
+    for number, name, colour, symbol, side in readings:
+        offset = 0.12 if side == "top" else -0.12
         low, middle, high = np.array(at[number]).T
         figure.add_trace(
             go.Scatter(
                 x=middle, y=places + offset, mode="markers+text", name=name,
-                text=[f"{value:.3g}" for value in middle], textposition="top center",
+                text=[f"{value:.3g}" for value in middle],
+                textposition=f"{side} center", textfont={"color": colour},
                 marker={"symbol": symbol, "size": 11, "color": colour},
                 error_x={
                     "type": "data", "symmetric": False, "array": high - middle,
@@ -268,10 +270,13 @@ def plateaus_figure(results: Results, store: Store) -> go.Figure:
         )  # fmt: skip
     for place, text in zip(places, near, strict=True):
         figure.add_annotation(
-            x=1.0, xref="paper", xanchor="right", y=place + 0.34, text=text,
+            x=1.0, xref="paper", xanchor="right", y=place, text=text,
             showarrow=False, font={"color": GREY},
         )  # fmt: skip
-    figure.update_xaxes(title_text="regret, in steps", range=[-4, 78])
+    furthest = float(np.max([values[2] for values in at["regret"] + at["plateau"]]))
+    figure.update_xaxes(
+        title_text="regret, in steps", range=[-0.05 * furthest, 1.35 * furthest]
+    )
     figure.update_yaxes(
         tickvals=places.tolist(), ticktext=names, range=[-0.5, len(ARMS) - 0.4]
     )

@@ -12,10 +12,10 @@ from numpy import ndarray
 from tegum.arrays import Artifact, stream
 from tegum.design import Row
 from tegum.planning import factors as planning
-from tegum.planning.exact import Solution, action_values, solve
-from tegum.planning.experience import Experience, behaviour
+from tegum.planning.exact import Solution, action_values, first_best, solve
+from tegum.planning.experience import Experience, behaviour, gather, observed
 from tegum.planning.methods import draw_world, optimise
-from tegum.planning.outcome import Execution, Outcome, run
+from tegum.planning.outcome import Execution, Outcome, one_hot, run
 from tegum.planning.problem import Problem
 from tegum.planning.subject import board
 from tegum.studies._compute_subject import candidate_shares
@@ -92,13 +92,19 @@ def optimised(problem: Problem, row: Row, *, steps: int, compute: int) -> Outcom
     if row["labels"] == "true":
         return optimise(problem, asked)
     misled = optimise(relabelled(problem, seed=row["seed"]), asked)
-    policy = misled.policy
-    if policy is None:
+    if misled.policy is None:
         return misled
+    policy = _carried_out(problem, misled.policy)
+    return replace(misled, policy=policy, execution=run(problem, policy))
+
+
+def _carried_out(
+    problem: Problem, policy: Float[ndarray, "state action"]
+) -> Float[ndarray, "state action"]:
+    """A policy that was learned under other names: what is not allowed is left out."""
     policy = np.where(problem.allowed, policy, 0.0)
     total = policy.sum(axis=1, keepdims=True)
-    policy = policy / np.where(total > 0.0, total, 1.0)
-    return replace(misled, policy=policy, execution=run(problem, policy))
+    return policy / np.where(total > 0.0, total, 1.0)
 
 
 def relabelled(problem: Problem, *, seed: int) -> Problem:
@@ -143,10 +149,36 @@ def _plateau(problem: Problem, row: Row, *, exact: Solution, reached: float) -> 
         return reached
     if not learned:
         return regret_of(run(problem, _explorer(problem, row)), exact, problem)
-    fixed = row["spent_on"] == "fixed data"
-    limit = {**row, "method": "certainty_equivalent", "complete": not fixed}
+    if row["spent_on"] == "fixed data":
+        policy = _limit_of_updates(problem, row)
+        return regret_of(run(problem, policy), exact, problem)
+    limit = {**row, "method": "certainty_equivalent", "complete": True}
     found = optimised(problem, limit, steps=row["steps"], compute=planning.UNLIMITED)
     return regret_of(found.execution, exact, problem)
+
+
+def _limit_of_updates(problem: Problem, row: Row) -> Float[ndarray, "state action"]:
+    """The policy that updates without end make of a row's fixed data, exactly.
+
+    The best one of the problem that the data show, in which a state that was entered
+    and never left ends: Q-learning keeps its first value, 0, there.
+    """
+    given = problem
+    if row["labels"] != "true":
+        given = relabelled(problem, seed=row["seed"])
+    seen_by = {name: row[name] for name in (*EXPLORER, "memory", "kept", "dose")}
+    data = gather(given, Experience(row["steps"], **seen_by), seed=row["seed"])
+    seen, lump = observed(given, data, memory=row["memory"])
+    left = ~seen.allowed.any(axis=1) & ~seen.terminal
+    ends = replace(
+        seen,
+        terminal=seen.terminal | left,
+        starts=np.flatnonzero(~seen.terminal & ~left),
+    )
+    worth = action_values(ends, solve(ends).value)
+    action = first_best(seen, worth)
+    policy = one_hot(action, n_actions=problem.n_actions)[lump]
+    return _carried_out(problem, policy)
 
 
 def _explorer(problem: Problem, row: Row) -> Float[ndarray, "state action"]:

@@ -82,7 +82,7 @@ class SpentCompute:
     """
 
     name: str = "spent-compute"
-    law: int = 2
+    law: int = 3
 
     @property
     def factors(self) -> Sequence[Factor]:
@@ -191,10 +191,11 @@ def reached(artifact: Artifact, row: Row) -> dict[str, float]:
 
     - `regret`: best possible return minus the expected one, the mean over every start;
       one that never ends counts `Problem.worst_return`. In steps; 0 is optimal.
-    - `plateau`: the regret that more compute spent on the same would tend to, exactly:
-      0 for search; on fixed data that of the best policy of the problem these data show
-      (of Q-learning) or of the posterior mean itself (of cloning); on new data that of
-      the best policy within the explorer's support, or of the explorer (of cloning).
+    - `plateau`: the regret that more compute spent on the same would tend to, exactly.
+      Of search 0. Of Q-learning on fixed data that of the best policy of the problem
+      they show, in which a state that was never left ends; on new data that of the best
+      policy within the explorer's support. Of cloning that of the posterior mean
+      itself, and on new data the explorer's.
     - `above_plateau`: the difference; below 0 where chance did better than the limit.
     - `distance_to_optimal`: mean over states of the total variation from the nearest
       optimal policy, the probability of actions that are not optimal. In [0, 1]; having

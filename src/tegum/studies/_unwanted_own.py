@@ -85,8 +85,8 @@ def study_of(
         Figure(
             "own-questions",
             "What is touched and solved with full support, and what an oracle is "
-            "asked for it, as a share of the states: nothing, about every state "
-            "beforehand, or about what the learner proposes.",
+            "asked for it, as a share of the states: nothing, about every state that "
+            "the data hold, or about what the learner proposes.",
             asked,
             where={"method": LEARNER["method"], "leak": 1.0, "keep": "queries"},
         ),

@@ -32,7 +32,7 @@ SHOWN: tuple[tuple[str, dict[str, Any]], ...] = (
 )
 PROCEDURES = (
     ("none", "asked nothing"),
-    ("eager", "about all states"),
+    ("eager", "about all it saw"),
     ("lazy", "about its way"),
 )
 
@@ -65,7 +65,7 @@ def leaks(results: Results, verdicts: Sequence[Verdict]) -> go.Figure:
             )  # fmt: skip
     style(figure, height=440)
     figure.update_xaxes(
-        title_text="leak: chance of taking a chosen entry",
+        title_text="leak",
         tickvals=list(range(len(LEAKS))),
         ticktext=[f"{leak:g}" for leak in LEAKS],
     )
