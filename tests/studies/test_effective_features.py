@@ -77,7 +77,7 @@ def test_a_count_that_is_the_truth_is_fit_and_a_shuffled_one_is_not():
     found = invented.results(STUDY, seeds=12)
     generator = np.random.default_rng(3)
     true = generator.integers(4, 21, len(found)).astype(float)
-    found.columns["features_represented"][:] = true
+    found.columns["true_features"][:] = true
     found.columns["effective_features"][:] = 0.5 * true + 1.0
     exact = correlations(found, "effective_features", asked.SCORED)
     np.testing.assert_allclose(exact, 1.0)
@@ -90,7 +90,7 @@ def test_a_count_that_follows_density_alone_fails_within_density():
     found = invented.results(STUDY, seeds=4)
     density = found["feature_probability"].astype(float)
     within = np.random.default_rng(5).uniform(0.0, 1.0, len(found))
-    found.columns["features_represented"][:] = 10.0 * (density < 0.2) + within
+    found.columns["true_features"][:] = 10.0 * (density < 0.2) + within
     found.columns["effective_features"][:] = 10.0 * (density < 0.2) - within
     across = correlations(found, "effective_features", asked.SCORED)
     inside = correlations(

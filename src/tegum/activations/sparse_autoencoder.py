@@ -50,6 +50,11 @@ NO_VARIANCE = 1e-9
 DECAY_FROM = 0.8
 """After this share of the steps the learning rate falls linearly to 0."""
 
+ONE_THREAD = 2**18
+"""Products of matrices with no more multiplications than this are taken on one thread
+by OpenBLAS; with more, the bits would depend on how many threads there are."""
+ROWS_AT_ONCE = 128
+
 Activations = Float[ndarray, "vector unit"]
 Numbers = Float[ndarray, " replicate"]
 
@@ -99,10 +104,15 @@ _CHECKS = {
         "same_direction", "1 counts every latent by itself", open_high=False
     ),
     "replicates": whole("replicates", 1, 100, remedy="2 is usual here"),
-    "steps": whole("steps", 10, 10_000_000, remedy="1500 is usual here"),
-    "batch_size": whole("batch_size", 1, 1_000_000, remedy="256 is usual here"),
+    "steps": whole("steps", 10, 10_000_000, remedy="1000 is usual here"),
+    "batch_size": whole("batch_size", 1, 1_000_000, remedy="128 is usual here"),
     "learning_rate": number(
-        "learning_rate", 0, math.inf, open_low=True, open_high=True, remedy="try 3e-3"
+        "learning_rate",
+        0,
+        math.inf,
+        open_low=True,
+        open_high=True,
+        remedy="0.01 is usual here",
     ),
 }
 
@@ -128,15 +138,15 @@ class SparseAutoencoders:
         self, activations: Activations
     ) -> Float[ndarray, "replicate vector latent"]:
         """How active every latent is, in units of the scale; never negative."""
-        x = self._scaled(activations)
+        x = self._scaled(activations) - self.b
         return np.maximum(
-            (x - self.b) @ self.A.swapaxes(1, 2) + self.c.swapaxes(1, 2), 0.0
+            _product(x, self.A.swapaxes(1, 2)) + self.c[..., 0][:, None], 0
         )
 
     def explained_variance(self, activations: Activations) -> Numbers:
         """`1 - E|x - y|^2 / E|x - E x|^2`; 1 is all of it, below 0 is harm."""
         x = self._scaled(activations)
-        lost = x - self.b - self.codes(activations) @ self.D
+        lost = x - self.b - _product(self.codes(activations), self.D)
         spread = x - x.mean(axis=0)
         return 1.0 - (lost**2).sum(axis=-1).mean(axis=-1) / (spread**2).sum(-1).mean()
 
@@ -298,9 +308,8 @@ def _start(
     """`b, A, c, D`: b where most vectors are near, directions that mix vectors."""
     b = np.repeat(_geometric_median(x)[None, None, :], len(streams), axis=0)
     some = _whitened(x[:: max(1, len(x) // MIXED)][:MIXED] - b[0])
-    shape = (latents, len(some))
-    mixed = [s.standard_normal(shape, dtype=np.float32) @ some for s in streams]
-    D = np.stack(mixed)
+    mixes = [s.standard_normal((latents, len(some)), dtype=np.float32) for s in streams]
+    D = _product(np.stack(mixes), some[None])
     D /= np.sqrt((D**2).sum(axis=-1, keepdims=True))
     c = np.zeros((len(streams), latents, 1), dtype=np.float32)
     return [b, D.copy(), c, D]
@@ -313,10 +322,11 @@ def _whitened(x: Activations) -> Activations:
     without variance stay without.
     """
     x = x.astype(np.float64)
-    variance, axes = np.linalg.eigh(x.T @ x)
+    variance, axes = np.linalg.eigh(_product(x.T[None], x[None])[0])
     varies = variance > NO_VARIANCE * variance.max()
     axes, variance = axes[:, varies], variance[varies]
-    return (x @ (axes / np.sqrt(variance)) @ axes.T).astype(np.float32)
+    root = np.einsum("ik,jk->ij", axes / np.sqrt(variance), axes)
+    return _product(x[None], root[None])[0].astype(np.float32)
 
 
 def _geometric_median(x: Activations, *, rounds: int = 20) -> Float[ndarray, " unit"]:
@@ -324,7 +334,7 @@ def _geometric_median(x: Activations, *, rounds: int = 20) -> Float[ndarray, " u
     centre = x.mean(axis=0)
     for _ in range(rounds):
         nearness = 1.0 / (np.sqrt(((x - centre) ** 2).sum(axis=-1)) + 1e-6)
-        centre = nearness @ x / nearness.sum()
+        centre = (nearness[:, None] * x).sum(axis=0) / nearness.sum()
     return centre.astype(np.float32)
 
 
@@ -354,7 +364,7 @@ def _descend(
             1.0, (1.0 - step / settings.steps) / (1.0 - DECAY_FROM)
         )
         _adam(parameters, gradients, first, second, rate=rate, step=step + 1)
-        D /= np.sqrt((D**2).sum(axis=-1, keepdims=True))
+        D /= np.sqrt(_mean_square(D)) * np.float32(length)
         excess = np.log(np.maximum(lost, 1e-9) / allowed)
         penalty = np.clip(
             penalty * np.exp(-PACE * np.clip(excess, -1.0, 1.0)), *PENALTY_RANGE
@@ -371,28 +381,62 @@ def _gradients(
     knee: float,
 ) -> tuple[Numbers, list[ndarray]]:
     """The share of variance lost, and the gradients of the loss; all in float32."""
-    b, A, c, D = parameters
-    centred = x - b
-    z = centred @ A.swapaxes(1, 2)
-    z += c.swapaxes(1, 2)
+    b, _, _, D = parameters
+    vectors, units = x.shape[1:]
+    per = _block(D.shape[1], vectors * units)
+    blocks = [p.reshape(len(p), -1, per, p.shape[-1]) for p in parameters[1:]]
+    A, c, directions = blocks  # axes (replicate, block, latent, unit)
+    centred = (x - b)[:, None]
+    z = centred @ A.swapaxes(2, 3)
+    z += c.swapaxes(2, 3)
     np.maximum(z, 0.0, out=z)
-    error = z @ D
+    error = (z @ directions).sum(axis=1, keepdims=True)
     error -= centred
-    lost = (error**2).sum(axis=-1).mean(axis=-1) / spread
-    vectors = x.shape[1]
+    lost = np.einsum("rbvu,rbvu->r", error, error) / (vectors * spread)
     error *= np.float32(2.0 / (vectors * spread))
-    pressed = (penalty / vectors).astype(np.float32)[:, None, None]
     # d/dz of knee log(1 + z / knee): 1 at 0, falling beyond the knee.
-    slope = pressed / (1.0 + z * np.float32(1.0 / knee)) if knee < math.inf else pressed
-    back = error @ D.swapaxes(1, 2)
+    slope = (penalty / vectors).astype(np.float32)[:, None, None, None]
+    if knee < math.inf:
+        slope = slope / (1.0 + z * np.float32(1.0 / knee))
+    back = error @ directions.swapaxes(2, 3)
     back += slope
     back *= z > 0
-    of_c = back.sum(axis=1)[:, :, None]
-    of_b = error.sum(axis=1, keepdims=True) - of_c.swapaxes(1, 2) @ A
-    of_A = back.swapaxes(1, 2) @ centred
-    of_D = z.swapaxes(1, 2) @ error
-    of_D -= (of_D * D).sum(axis=-1, keepdims=True) * D  # along the sphere
-    return lost, [of_b, of_A, of_c, of_D]
+    of_c = back.sum(axis=2)[..., None]
+    of_b = error[:, 0].sum(axis=1) - np.einsum("rblo,rblu->ru", of_c, A)
+    of_A = back.swapaxes(2, 3) @ centred
+    of_D = (z.swapaxes(2, 3) @ error).reshape(D.shape)
+    of_D -= np.einsum("rlu,rlu->rl", of_D, D)[..., None] * D  # along the sphere
+    return lost, [
+        of_b[:, None],
+        of_A.reshape(D.shape),
+        of_c.reshape(len(D), -1, 1),
+        of_D,
+    ]
+
+
+def _block(latents: int, products: int) -> int:
+    """How many latents to take at once, so that each block is one thread's work."""
+    most = max(1, ONE_THREAD // products)
+    return max(k for k in range(1, min(most, latents) + 1) if latents % k == 0)
+
+
+def _product(
+    first: Float[ndarray, "#replicate row inner"],
+    second: Float[ndarray, "#replicate inner column"],
+) -> Float[ndarray, "some row column"]:
+    """`first @ second` in pieces, each of them one thread's work."""
+    rows, inner = first.shape[1:]
+    columns = second.shape[2]
+    tall = max(1, min(rows, ROWS_AT_ONCE))
+    deep = max(1, ONE_THREAD // (tall * columns))
+    shape = (max(len(first), len(second)), rows, columns)
+    found = np.zeros(shape, dtype=np.result_type(first, second))
+    for top in range(0, rows, tall):
+        piece = slice(top, top + tall)
+        for left in range(0, inner, deep):
+            part = slice(left, left + deep)
+            found[:, piece] += first[:, piece, part] @ second[:, part]
+    return found
 
 
 def _adam(
@@ -421,7 +465,8 @@ def _adam(
 
 def _mean_square(value: ndarray) -> ndarray:
     """Over the coordinates of each vector; an offset in c is a vector of one."""
-    return (value**2).mean(axis=-1, keepdims=True)
+    squares = np.einsum("rlu,rlu->rl", value, value)
+    return squares[..., None] / np.float32(value.shape[-1])
 
 
 def _checked(activations: Activations) -> Activations:

@@ -15,7 +15,6 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from tegum.activations.sparse_autoencoder import (
-    EffectiveFeatures,
     Settings,
     effective_features,
     record,
@@ -47,6 +46,7 @@ NUMBERS = (
     "explained_variance",
     "active_latents",
     "dead_latents",
+    "true_features",
     "count_ratio",
     "gaussian_features",
 )
@@ -78,10 +78,10 @@ def effective_numbers(
 ) -> dict[str, float]:
     """What sparse autoencoders count in a toy model's hidden layer.
 
-    The numbers of `EffectiveFeatures`; `count_ratio`, effective features over those
-    that are represented, 1 where the count is right; and `gaussian_features`, what the
-    first of the autoencoders counts in Gaussian vectors of the same covariance. NaN for
-    a model that diverged or whose hidden layer is dead.
+    The numbers of `EffectiveFeatures`; `true_features`, those that are represented;
+    `count_ratio`, effective ones over these, 1 where the count is right; and
+    `gaussian_features`, what the first of the autoencoders counts in Gaussian vectors
+    of the same covariance. NaN for a model that diverged or whose hidden layer is dead.
     """
     hidden = hidden_activations(artifact, row)
     if not np.isfinite(hidden).all() or not np.ptp(hidden, axis=0).any():
@@ -92,22 +92,18 @@ def effective_numbers(
     silent = effective_features(
         gaussian_like(hidden, seed=seed), seed=seed, settings=alone
     )
-    return {
-        **record(found),
-        "count_ratio": ratio_to_truth(found, artifact, row),
-        "gaussian_features": silent.effective_features,
-    }
-
-
-def ratio_to_truth(found: EffectiveFeatures, artifact: Artifact, row: Row) -> float:
-    """Effective features over represented ones; NaN where none is represented."""
     true = float(
         features_represented(
             Parameters.of(artifact).W,
             feature_probability=row["feature_probability"],
         )
     )
-    return found.effective_features / true if true else math.nan
+    return {
+        **record(found),
+        "true_features": true,
+        "count_ratio": found.effective_features / true if true else math.nan,
+        "gaussian_features": silent.effective_features,
+    }
 
 
 INFINITE = (0.0, math.inf)
@@ -124,7 +120,8 @@ EFFECTIVE = Measure(
         "gaussian_features": (1.0, math.inf),
         "explained_variance": (-math.inf, 1.0),
     },
-    resolutions=dict.fromkeys(COUNTS, 1e-3),
+    # Below 1, so that models one feature apart have two ranks.
+    resolutions={**dict.fromkeys(COUNTS, 1e-3), "true_features": 0.5},
 )
 
 

@@ -21,7 +21,7 @@ from tegum.studies._cells import percentiles
 from tegum.studies._effective_measures import FROZEN, hidden_activations
 from tegum.toys.model import Parameters
 
-TRUE, COUNTED = "features_represented", "effective_features"
+TRUE, COUNTED = "true_features", "effective_features"
 PERMUTATIONS = 2000
 MOST = 24.0
 """How many features both axes of the first panel show."""

@@ -13,8 +13,13 @@ features is held against the truth.
   and whether latents of one direction are counted as one were chosen on the pilot's
   seeds in the cells of `TUNED`: densities 0.4, 0.2, 0.05 and 0.02, decays 1 and 0.8,
   rates 0 and 0.5, four and eight units. They were then frozen as the parameters of the
-  measure. No model of `SCORED` (other densities, decay, rates but 0, and widths) had
-  been trained, for this or the pilot.
+  measure. No model of `SCORED`, which has other densities and widths throughout, had
+  been trained by then.
+- *Scored twice.* A first scoring (seeds 3400 to 3411, since then the pilot's) ranked
+  true counts that are one apart as ties, by the resolution that was declared for them,
+  and was undecided: 0.93, between 0.799 and 0.943. The true count has a resolution of a
+  half here, so that 7 and 8 features are two ranks. Settings, bar, cells and claims
+  stayed as they were; the seeds are fresh.
 - *The rule of the choice*: the highest rank correlation with the truth within a
   density, averaged over the four. docs/decisions/009-effective-features.md has the
   table.
@@ -56,7 +61,7 @@ from tegum.study import Convergence, Figure, Study
 from tegum.toys.subject import ToyModels
 from tegum.toys.training import TRAINING
 
-FIRST_SEED = 3400
+FIRST_SEED = 3420
 PILOT_SEEDS = (*range(FIRST_SEED), *range(1_000_000, 1_000_040))
 """Seeds that were looked at while the claims were made, or are another study's."""
 
@@ -101,6 +106,7 @@ FULL = DEFAULT | models(SCORED, seeds=60) | models(DENSE, seeds=60)
 # --- claims --------------------------------------------------------------------------
 
 BAR = 0.8
+TRUE = "true_features"
 COUNTED, LATENTS, GAUSSIAN = (
     "effective_features",
     "effective_latents",
@@ -112,9 +118,7 @@ UNFIT = below(BAR, "not fit for claims")
 
 def ordered(number: str, cells: dict[str, Any] = SCORED, **fixed: Any) -> Estimand:
     """Whether a number orders the cells as the true count does."""
-    return rank_correlation(
-        number, other="features_represented", where={**cells, **fixed}
-    )
+    return rank_correlation(number, other=TRUE, where={**cells, **fixed})
 
 
 def fit_for_claims(name: str, statement: str, number: str, **more: Any) -> Claim:
