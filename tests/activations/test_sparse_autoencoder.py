@@ -15,6 +15,7 @@ from tegum.activations.sparse_autoencoder import (
     effective_groups,
     fit,
 )
+from tegum.activations.sparse_training import gradients_of
 
 QUICK = Settings(replicates=1, steps=600)
 
@@ -178,8 +179,6 @@ def test_explained_variance_against_its_definition(superposed):
 
 
 def test_gradients_against_finite_differences():
-    from tegum.activations.sparse_autoencoder import _gradients
-
     generator = np.random.default_rng(6)
     x = generator.standard_normal((1, 40, 3))
     D = generator.standard_normal((1, 5, 3))
@@ -195,7 +194,9 @@ def test_gradients_against_finite_differences():
         pressed = knee * np.log1p(z / knee)
         return lost + penalty[0] * pressed.sum(axis=-1).mean()
 
-    _, gradients = _gradients(x, parameters, penalty=penalty, spread=spread, knee=knee)
+    _, gradients = gradients_of(
+        x, parameters, penalty=penalty, spread=spread, knee=knee
+    )
     for which, value in enumerate(parameters):
         for index in [(0, 0, 0), (0, value.shape[1] - 1, value.shape[2] - 1)]:
             old, step = value[index], 1e-6
