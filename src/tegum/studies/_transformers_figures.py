@@ -73,8 +73,8 @@ def summary(values: np.ndarray) -> tuple[float, float, float]:
 def layer_profile(results: Results, store: Store) -> go.Figure:
     """How far the basis stands out along the network, arm by arm."""
     panels = (
-        ("gap_per_vector", "across the units of a vector"),
-        ("centred_gap_per_vector", "the same, without the mean vector"),
+        ("gap_per_vector", "across units of a vector"),
+        ("centred_gap_per_vector", "the same, mean vector off"),
         ("gap_per_unit", "of a unit over tokens"),
     )
     streams = [p for p in places(LAYERS) if not p.startswith("neurons")]
@@ -84,9 +84,10 @@ def layer_profile(results: Results, store: Store) -> go.Figure:
         cols=2,
         column_widths=[0.74, 0.26],
         horizontal_spacing=0.12,
-        vertical_spacing=0.09,
+        vertical_spacing=0.06,
+        shared_xaxes=True,
         subplot_titles=[
-            text for _, title in panels for text in (f"Excess kurtosis {title}", "")
+            text for _, title in panels for text in (f"Kurtosis {title}", "neurons")
         ],
     )
     for row, (number, _) in enumerate(panels, start=1):

@@ -59,19 +59,18 @@ def every_pair(
         showline=False,
         ticks="",
     )
+    figure.update_xaxes(
+        title_text="with dropout, minus without it (grey: no change)",
+        row=len(strips),
+        col=1,
+    )
     figure.update_annotations(font={"size": 13})
-    figure.update_layout(showlegend=False, margin={"l": 84, "r": 16, "t": 40, "b": 48})
+    figure.update_layout(showlegend=False, margin={"l": 84, "r": 16, "t": 40, "b": 64})
     return figure
 
 
 def _add_strip(figure: go.Figure, results: Results, strip: Strip, *, row: int) -> None:
-    loosely(figure).add_vrect(
-        *strip.still, fillcolor=translucent(GREY, 0.18), line_width=0,
-        layer="below", row=row, col=1,
-    )  # fmt: skip
-    loosely(figure).add_vline(
-        1.0 if strip.ratio else 0.0, line={"color": GREY, "width": 1}, row=row, col=1
-    )
+    shown = [*strip.still]
     for place, (control, name, colour, symbol) in zip(
         (1.0, 0.0), COMPARISONS, strict=True
     ):
@@ -91,6 +90,22 @@ def _add_strip(figure: go.Figure, results: Results, strip: Strip, *, row: int) -
             col=1,
         )
         _add_median(figure, values, name=name, colour=colour, at=place, row=row)
+        shown += [float(values.min()), float(values.max())]
+    loosely(figure).add_vrect(
+        *strip.still, fillcolor=translucent(GREY, 0.18), line_width=0,
+        layer="below", row=row, col=1, exclude_empty_subplots=False,
+    )  # fmt: skip
+    loosely(figure).add_vline(
+        1.0 if strip.ratio else 0.0,
+        line={"color": GREY, "width": 1},
+        row=row,
+        col=1,
+        exclude_empty_subplots=False,
+    )
+    margin = 0.05 * (max(shown) - min(shown))
+    figure.update_xaxes(
+        range=[min(shown) - margin, max(shown) + margin], row=row, col=1
+    )
 
 
 def _add_median(

@@ -560,7 +560,8 @@ FIGURES = (
         "How far the basis of each place stands out, along the network: excess "
         "kurtosis beside random rotations, 0 for a basis like any other. Neurons have "
         "a basis of their own by their nonlinearity and another scale. Medians over "
-        "seeds with pointwise 95 % intervals; first tokens are left out.",
+        "seeds with pointwise 95 % intervals (of fewer than six seeds, their range); "
+        "first tokens are left out.",
         layer_profile,
     ),
     Figure(
