@@ -11,7 +11,7 @@ from tegum.planning.direct import a_star, breadth_first
 from tegum.planning.exact import distances_of, prices, solve
 from tegum.planning.experience import Experience
 from tegum.planning.maps import grid_map
-from tegum.planning.oracle import erring, perfect, shuffled
+from tegum.planning.oracle import Oracle, erring, perfect, shuffled
 from tegum.planning.outcome import run
 from tegum.planning.problem import tabular, without
 from tegum.planning.pruning import (
@@ -19,8 +19,16 @@ from tegum.planning.pruning import (
     pruned_learning,
     pruned_search,
     suspicion,
+    taken_away,
 )
 from tegum.planning.shortest import predecessors, remove_and_repair
+from tegum.planning.sides import (
+    certify,
+    data_side,
+    learned_without,
+    prune_lazily,
+    search_side,
+)
 from tegum.planning.trees import tree
 
 HUGE = 10**12
@@ -81,6 +89,44 @@ def test_matched_lazy_pruning_asks_the_same_on_both_sides(drawn, informed):
     assert one.ledger.replans == other.ledger.retrainings - 1
     assert one.execution.unwanted.max() == other.execution.unwanted.max() == 0.0
     np.testing.assert_array_equal(one.execution.returned, other.execution.returned)
+
+
+@settings(max_examples=15)
+@given(maps(), st.sampled_from([0.05, 0.2]))
+def test_certificates_are_the_same_on_both_sides(drawn, epsilon):
+    """Ties fixed and one sample of queries: the same passes, check for check."""
+    rule = Pruning("certify", epsilon=epsilon)
+    one, other = search(drawn.problem, rule), learning(drawn.problem, rule)
+    assert one.asked.tolist() == other.asked.tolist()
+    for count in ("state_checks", "rollout_checks"):
+        assert getattr(one.ledger, count) == getattr(other.ledger, count)
+    assert one.ledger.replans == other.ledger.retrainings - 1
+    assert one.certified
+    assert other.certified
+    np.testing.assert_array_equal(one.execution.unwanted, other.execution.unwanted)
+    np.testing.assert_array_equal(one.execution.returned, other.execution.returned)
+
+
+@settings(max_examples=15)
+@given(st.integers(0, 10_000), st.integers(4, 12))
+def test_prices_of_their_own_leave_both_sides_alike(seed, size):
+    """Neither piles nor whole numbers: every move has a price, and goals are two."""
+    base = grid_map(size=size, seed=seed, queries=3).problem
+    draw = stream(seed, "prices")
+    ends = base.terminal.copy()
+    ends[np.setdiff1d(np.flatnonzero(~base.unwanted), base.starts)[0]] = True
+    priced = tabular(
+        base.successor,
+        reward=-draw.choice([0.5, 1.0, 1.5], base.reward.shape),
+        allowed=base.allowed & ~ends[:, None],
+        terminal=ends,
+        unwanted=base.unwanted & ~ends,
+        starts=base.starts,
+    )
+    for procedure in ("lazy", "certify"):
+        one = search(priced, Pruning(procedure))
+        other = learning(priced, Pruning(procedure))
+        assert one.asked.tolist() == other.asked.tolist(), procedure
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -169,12 +215,14 @@ def test_a_repaired_solution_is_the_solution_from_scratch(seed, size):
     )
     distance, _ = distances_of(priced)
     removed = np.zeros(priced.n_states, dtype=bool)
-    first, edge = predecessors(priced.moves)
-    keys, items = np.empty(edge.size + 99), np.empty(edge.size + 99, dtype=np.int64)
+    first, source, column = predecessors(priced.moves)
+    room = source.size + priced.n_states + 1
+    keys, items = np.empty(room), np.empty(room, dtype=np.int64)
+    touched, old = np.empty(room, dtype=np.int64), np.empty(room)
     for lost in draw.permutation(priced.n_states)[:8]:
         remove_and_repair(
-            lost, priced.moves, prices(priced), first, edge, distance, removed, keys,
-            items,
+            lost, priced.moves, prices(priced), first, source, column, distance,
+            removed, keys, items, touched, old,
         )  # fmt: skip
         fresh, _ = distances_of(priced, removed=removed)
         np.testing.assert_array_equal(distance, fresh)
@@ -237,6 +285,117 @@ def test_a_certificate_holds_and_is_paid_for_in_passes():
         assert outcome.ledger.rollout_checks >= 22  # ln 0.1 / ln 0.9
     assert certified == 60
     assert broken <= 60 * 0.1 + 4 * np.sqrt(60 * 0.1 * 0.9)
+
+
+def test_a_certificate_of_search_holds_whatever_its_ties():
+    """Every plan decides its ties anew; what is left is exact, and promised."""
+    rule = Pruning("certify", epsilon=0.1, delta=0.1, ties="free")
+    broken = 0
+    for seed in range(40):
+        problem = grid_map(size=14, seed=seed, queries=None).problem
+        outcome = search(problem, rule, seed=seed)
+        assert outcome.certified
+        broken += outcome.execution.unwanted.mean() > rule.epsilon
+        walked = run(problem, outcome.policy)
+        for name in ("solved", "unwanted", "clean", "returned"):
+            np.testing.assert_allclose(
+                getattr(outcome.execution, name), getattr(walked, name), atol=1e-9
+            )
+    assert broken <= 40 * 0.1 + 4 * np.sqrt(40 * 0.1 * 0.9)
+
+
+def test_free_ties_take_every_equally_good_way():
+    """From one corner of a 3 x 3 board to the other, right and down alone.
+
+    Both first moves are as likely, and from either cell both next ones: half of the
+    ways lead through the middle.
+    """
+    # Cells of a 3 x 3 board, row by row; actions: right, down.
+    to = [[s + 1 if s % 3 < 2 else s, s + 3 if s < 6 else s] for s in range(9)]
+    problem = tabular(
+        to,
+        reward=-np.ones((9, 2)),
+        terminal=np.arange(9) == 8,
+        allowed=[[s % 3 < 2, s < 6] for s in range(9)],
+        unwanted=np.arange(9) == 4,
+        starts=[0],
+    )
+    no_one = Oracle(np.zeros(9, dtype=bool))
+    met = 0
+    for seed in range(1000):
+        side = search_side(problem, seed=seed, ties="free")
+        outcome, _ = prune_lazily(side, no_one, starts=problem.starts, budget=HUGE)
+        met += int(outcome.execution.unwanted[0])
+    assert abs(met - 500) < 5 * np.sqrt(250)
+    sure = certify(
+        search_side(problem, seed=0, ties="free"), no_one, epsilon=0.5, delta=0.5,
+        budget=HUGE,
+    )  # fmt: skip
+    assert sure.execution.unwanted[0] == pytest.approx(0.5)
+
+
+def test_a_certificate_that_the_budget_cuts_short_is_none():
+    problem = grid_map(size=14, seed=1, queries=None).problem
+    rule = Pruning("certify")
+    whole = search(problem, rule).ledger.expansions
+    short = search(problem, rule, budget=whole // 2)
+    assert short.exhausted
+    assert short.certified is False
+    assert short.ledger.expansions <= whole // 2
+
+
+def test_a_search_that_forgets_asks_what_lone_queries_ask():
+    problem = grid_map(size=20, seed=4, queries=6).problem
+    side = search_side(problem, seed=0)
+    outcome, after = prune_lazily(
+        side, perfect(problem), starts=problem.starts, budget=HUGE, remembers=False
+    )
+    alone = [
+        prune_lazily(side, perfect(problem), starts=problem.starts[k : k + 1],
+                     budget=HUGE)[1][0]
+        for k in range(6)
+    ]  # fmt: skip
+    np.testing.assert_array_equal(np.cumsum(alone, axis=0)[:, :4], after[:, :4])
+    np.testing.assert_array_equal(np.array(alone)[:, 4], after[:, 4])
+    assert outcome.ledger.unique_state_checks == after[-1, 0] > outcome.asked.size
+    assert outcome.execution.clean.min() == 1.0
+
+
+def test_what_was_spent_after_a_query_is_what_so_many_queries_cost():
+    problem = grid_map(size=16, seed=4, queries=None).problem
+    oracle = perfect(problem)
+    for side in (
+        search_side(problem, seed=0),
+        data_side(problem, experience=EVERYTHING, seed=0),
+    ):
+        common = {"oracle": oracle, "budget": HUGE}
+        _, after = prune_lazily(side, starts=problem.starts, **common)
+        some, _ = prune_lazily(side, starts=problem.starts[:7], **common)
+        restarts = some.ledger.replans + max(some.ledger.retrainings - 1, 0)
+        assert after[6, :4].tolist() == [
+            some.ledger.unique_state_checks, some.ledger.state_checks, restarts,
+            some.ledger.operations,
+        ]  # fmt: skip
+
+
+@pytest.mark.parametrize("procedure", ["eager", "audit", "filter"])
+def test_a_side_that_is_ready_learns_what_pruned_learning_does(procedure):
+    problem = grid_map(size=16, seed=4, patch=1.0, queries=None).problem
+    rule = Pruning(procedure, share=0.7, checks=60)
+    whole = learning(problem, rule)
+    gone, asked = taken_away(problem, perfect(problem), rule, seed=0)
+    found = learned_without(data_side(problem, experience=EVERYTHING, seed=0), gone)
+    np.testing.assert_array_equal(asked, whole.asked)
+    np.testing.assert_array_equal(found.policy, whole.policy)
+    np.testing.assert_array_equal(found.execution.unwanted, whole.execution.unwanted)
+    np.testing.assert_array_equal(found.execution.returned, whole.execution.returned)
+    assert found.ledger.operations == whole.ledger.operations
+
+
+def test_a_policy_has_no_free_ties():
+    problem = grid_map(size=8, seed=4).problem
+    with pytest.raises(ValueError, match="a policy takes the same action"):
+        learning(problem, Pruning("lazy", ties="free"))
 
 
 def test_a_shuffled_oracle_helps_as_little_as_it_should():

@@ -144,8 +144,12 @@ def test_the_board_holds_what_a_picture_needs():
         ({"method": "magic"}, "must be one of breadth_first"),
         ({"method": "a_star", "budget": 0}, "whole number from 1"),
         ({"method": "a_star", "complete": True}, "learns from no data"),
-        ({"method": "a_star", "pruning": "certify"}, "has no policy to inspect"),
-        ({"method": "mcts", "pruning": "lazy"}, "lazy search is A"),
+        ({"method": "breadth_first", "pruning": "certify"}, "such a search is A's"),
+        (
+            {"method": "certainty_equivalent", "pruning": "lazy", "ties": "free"},
+            "a policy takes the same action",
+        ),
+        ({"method": "mcts", "pruning": "lazy"}, "such a search is A"),
         (
             {"method": "q_learning", "pruning": "lazy"},
             "use method='certainty_equivalent'",

@@ -273,8 +273,8 @@ PRUNING_FACTORS: tuple[Factor, ...] = (
         0.05,
     ),
     Factor(
-        "ties", "which of equally good actions lazy pruning takes",
-        one_of("ties", ("fixed", "random")), "fixed",
+        "ties", "how pruning by proposals decides ties: free is anew for every plan",
+        one_of("ties", ("fixed", "random", "free")), "fixed",
     ),
     Factor(
         "informed", "whether lazy search goes by the problem's bound",
@@ -321,15 +321,15 @@ def check_together(row: Row) -> None:
             f"`method` is {method!r}, which learns from no data; leave `complete` and "
             "`kept` out"
         )
-    if pruning == "certify" and method in DIRECT:
+    if pruning in ("lazy", "certify") and method in DIRECT and method != "a_star":
         raise ValueError(
-            f"`pruning` is 'certify' and `method` {method!r}, which has no policy to "
-            "inspect; use 'lazy', or a learner"
+            f"`pruning` is {pruning!r} and `method` {method!r}; such a search is A*'s: "
+            "use method='a_star', with informed=False for Dijkstra's"
         )
-    if pruning == "lazy" and method in DIRECT and method != "a_star":
+    if row["ties"] == "free" and method not in DIRECT:
         raise ValueError(
-            f"`pruning` is 'lazy' and `method` {method!r}; lazy search is A*'s: use "
-            "method='a_star', with informed=False for Dijkstra's"
+            f"`ties` is 'free' and `method` {method!r}; a policy takes the same action "
+            "whenever it comes by: use 'fixed' or 'random', or a_star"
         )
     if pruning in ("lazy", "certify") and method not in (
         *DIRECT,

@@ -1,236 +1,284 @@
 """Kernels that ask the oracle only about what is proposed, and plan around its answer.
 
-Both walk the canonical shortest way of each query in turn, ask about its states in
-order, take away the first one that is unwanted, and start over. One searches anew each
-time, the other keeps the values of all states and repairs them. The rule by which they
-ask is the same, so that with equal ties they ask exactly the same questions.
+A way is proposed for a query, the oracle is asked about its states in order, the first
+unwanted one is taken away, and the way is proposed anew. Search proposes by A* from the
+query, each time from nothing; values propose by following them, and are repaired when
+a state goes. All else is the same code for both: with equal ties they propose the same
+ways, and so ask the same questions.
 """
 
 from __future__ import annotations
 
 import math
-from typing import no_type_check
+from typing import NamedTuple, no_type_check
 
 import numpy as np
+from numpy import ndarray
 
 from tegum.planning.compiled import below, compiled
 from tegum.planning.searching import (
+    GONE,
+    UNREACHED,
     canonical_way,
-    emptied,
     forward_search,
     level_search_within,
 )
-from tegum.planning.shortest import greedy_action, predecessors, remove_and_repair
+from tegum.planning.shortest import TIE, predecessors, remove_and_repair
 
 
-@compiled
-@no_type_check
-def lazy_by_search(successor, cost, goal, estimate, level, queries, says, budget):
-    """Plan each query by a search of its own until its way is clean.
+class Ground(NamedTuple):
+    """What is planned on: where moves lead and what they cost, in the order of ties.
 
-    `says[s]` is the oracle's answer about a state. `level` means that every move costs
-    1 and estimates are whole numbers. Returns the moves of the states on accepted ways
-    (-1 elsewhere), which queries were solved, the states asked about in order, the
-    number of questions with repetitions, of replans and of expansions, and how often
-    each state was expanded.
+    `estimate` is what A* goes by; `level` says that every move costs 1 and estimates
+    are consistent whole numbers. `free` draws the order of ties anew for every plan.
     """
-    states = successor.shape[0]
-    first, edge = predecessors(successor)
-    removed, known = np.zeros(states, np.bool_), np.zeros(states, np.bool_)
-    asked = np.empty(states, np.int64)
-    action = np.full(states, -1, np.int64)
-    times = np.zeros(states, np.int64)
-    solved = np.zeros(queries.size, np.bool_)
-    n_asked, raw, replans, expansions = 0, 0, 0, 0
-    price, came_by = np.full(states, np.inf), np.empty(states, np.int64)
-    expanded, marked = np.empty(states, np.int64), np.empty(states, np.int64)
-    item = np.empty(successor.size + 1, np.int64)
-    under = np.empty(successor.size + 1, np.int64)
-    pile = np.full(states + np.int64(estimate.max()) + 2, -1, np.int64)
-    goals, on_way = np.flatnonzero(goal), np.zeros(states, np.bool_)
-    for q in range(queries.size):
-        start = queries[q]
-        while not solved[q] and expansions < budget:
-            if level:
-                way, moves, n_expanded = _proposed_level(
-                    successor, cost, goal, goals, estimate, start, first, edge,
-                    budget - expansions, price, came_by, expanded, item, under, pile,
-                    on_way, marked, times,
-                )  # fmt: skip
-            else:
-                way, moves, n_expanded = _proposed(
-                    successor, cost, goal, goals, estimate, start, first, edge,
-                    budget - expansions, removed, on_way, marked, times,
-                )  # fmt: skip
-            expansions += n_expanded
-            if way.size == 0:
-                break
-            bad = -1
-            for s in way:
-                raw += 1
-                if not known[s]:
-                    known[s] = True
-                    asked[n_asked] = s
-                    n_asked += 1
-                if says[s]:
-                    bad = s
-                    break
-            if bad >= 0:
-                removed[bad] = True
-                price[bad] = -1.0
-                replans += 1
-                continue
-            solved[q] = True
-            for i in range(moves.size):
-                action[way[i]] = moves[i]
-    return action, solved, asked[:n_asked].copy(), raw, replans, expansions, times
+
+    successor: ndarray
+    cost: ndarray
+    goal: ndarray
+    estimate: ndarray
+    level: bool
+    free: bool
+
+
+class Desk(NamedTuple):
+    """What a planner writes on, kept from one plan to the next."""
+
+    first: ndarray
+    source: ndarray
+    column: ndarray
+    removed: ndarray
+    way: ndarray
+    moves: ndarray
+    seen: ndarray
+    turn: ndarray
+    times: ndarray
+    zero: ndarray
+    whole: ndarray
+    price: ndarray
+    came_by: ndarray
+    expanded: ndarray
+    item: ndarray
+    under: ndarray
+    pile: ndarray
+    keys: ndarray
+    items: ndarray
+    touched: ndarray
+    old: ndarray
 
 
 @compiled
 @no_type_check
-def _proposed(
-    successor, cost, goal, goals, estimate, start, first, edge, limit, removed, on_way,
-    marked, times,
-):  # fmt: skip
-    """The canonical way from a start, its moves, and how many states were expanded."""
-    price, expanded, _, end = forward_search(
-        successor, cost, goal, estimate, start, removed, True, limit
-    )
-    for s in expanded:
-        times[s] += 1
-    way, moves = np.empty(0, np.int64), np.empty(0, np.int64)
-    if end >= 0:
-        way, moves = canonical_way(
-            successor, cost, goals, first, edge, start, price, price[end], on_way,
-            marked,
+def desk(successor, estimate):
+    """An empty desk for a problem: nothing removed, nothing reached."""
+    states, actions = successor.shape
+    first, source, column = predecessors(successor)
+    turn = np.empty((states, actions), np.int64)
+    turn[:] = np.arange(actions)
+    whole = estimate.astype(np.int32)
+    waiting = source.size + states + 1
+    return Desk(
+        first, source, column, np.zeros(states, np.bool_), np.empty(states, np.int64),
+        np.empty(states, np.int64), np.zeros(states, np.bool_), turn,
+        np.zeros(states, np.int32), np.zeros(1, np.int64), whole,
+        np.full(states, UNREACHED, np.int32), np.empty(states, np.int32),
+        np.empty(states, np.int32), np.empty(successor.size + 1, np.int32),
+        np.empty(successor.size + 1, np.int32),
+        np.full(states + whole.max() + 2, -1, np.int32),
+        np.empty(waiting), np.empty(waiting, np.int64), np.empty(states, np.int64),
+        np.empty(states),
+    )  # fmt: skip
+
+
+@compiled
+@no_type_check
+def searched_way(ground, at, start, limit, draws):
+    """Plan by A*: how long the way is (0 without one) and how many were expanded."""
+    if not ground.level:
+        price, expanded, _, end = forward_search(
+            ground.successor, ground.cost, ground.goal, ground.estimate, start,
+            at.removed, True, limit,
         )  # fmt: skip
-    return way, moves, expanded.size
-
-
-@compiled
-@no_type_check
-def _proposed_level(
-    successor, cost, goal, goals, estimate, start, first, edge, limit, price, came_by,
-    expanded, item, under, pile, on_way, marked, times,
-):  # fmt: skip
-    """`_proposed` where every move costs 1, in arrays that are there already."""
-    if price[start] == np.inf:
-        price[start] = 0.0
-    n_expanded, n, longest, end = level_search_within(
-        successor, goal, estimate, start, True, limit, price, came_by, expanded, item,
-        under, pile,
+        for s in expanded:
+            at.times[s] += 1
+        length = 0
+        if end >= 0:
+            length = canonical_way(
+                ground.successor, ground.cost, ground.goal, ground.estimate, np.inf,
+                start, end, price, at.seen, at.turn, ground.free, draws, at.way,
+                at.moves,
+            )  # fmt: skip
+        return length, expanded.size
+    at.zero[0] -= at.removed.size + 1
+    if at.zero[0] < GONE // 2:
+        at.zero[0] = 0
+        for s in range(at.removed.size):
+            at.price[s] = GONE if at.removed[s] else UNREACHED
+    zero = at.zero[0]
+    n_expanded, end = level_search_within(
+        ground.successor, ground.goal, at.whole, start, True, limit, zero, at.price,
+        at.came_by, at.expanded, at.item, at.under, at.pile,
     )  # fmt: skip
     for i in range(n_expanded):
-        times[expanded[i]] += 1
-    way, moves = np.empty(0, np.int64), np.empty(0, np.int64)
+        at.times[at.expanded[i]] += 1
+    length = 0
     if end >= 0:
-        way, moves = canonical_way(
-            successor, cost, goals, first, edge, start, price, price[end], on_way,
-            marked,
+        ceiling = np.float64(at.price[end] + at.whole[end])
+        length = canonical_way(
+            ground.successor, ground.cost, ground.goal, at.whole, ceiling, start, end,
+            at.price, at.seen, at.turn, ground.free, draws, at.way, at.moves,
         )  # fmt: skip
-    emptied(price, item, n, pile, np.int64(estimate[start]), longest)
-    return way, moves, n_expanded
+    return length, n_expanded
 
 
 @compiled
 @no_type_check
-def lazy_by_values(successor, cost, goal, distance, queries, says, budget):
-    """Follow the values of all states, and repair them whenever a way is refused.
-
-    As `lazy_by_search`, with backups in place of expansions. `distance` is changed to
-    the prices that are left, and returned with what was removed.
-    """
-    states = successor.shape[0]
-    first, edge = predecessors(successor)
-    keys = np.empty(edge.size + states + 1)
-    items = np.empty(edge.size + states + 1, np.int64)
-    removed, known = np.zeros(states, np.bool_), np.zeros(states, np.bool_)
-    asked = np.empty(states, np.int64)
-    solved = np.zeros(queries.size, np.bool_)
-    n_asked, raw, retrainings, backups = 0, 0, 0, 0
-    for q in range(queries.size):
-        while not solved[q] and backups < budget:
-            s = queries[q]
-            bad = -1
-            if distance[s] == np.inf:
+def followed_way(ground, at, start, distance):
+    """Follow values to the goal: how long the way is, 0 without one."""
+    if distance[start] == np.inf:
+        return 0
+    s, length = start, 0
+    at.way[0] = s
+    while not ground.goal[s]:
+        for a in range(ground.successor.shape[1]):
+            to = ground.successor[s, a]
+            longer = abs(ground.cost[s, a] + distance[to] - distance[s])
+            if not at.removed[to] and longer < TIE:
                 break
-            while True:
+        at.moves[length] = a
+        length += 1
+        s = np.int64(to)
+        at.way[length] = s
+    return length + 1
+
+
+@compiled
+@no_type_check
+def take_away(lost, ground, at, by_search, distance):
+    """Plan without a state from now on; returns the backups that this takes."""
+    if by_search:
+        at.removed[lost] = True
+        at.price[lost] = GONE
+        return 0
+    return remove_and_repair(
+        lost, ground.successor, ground.cost, at.first, at.source, at.column, distance,
+        at.removed, at.keys, at.items, at.touched, at.old,
+    )  # fmt: skip
+
+
+@compiled
+@no_type_check
+def lazily(ground, by_search, remembers, distance, queries, says, draws, budget):
+    """Plan each query until its way is clean, one after the other.
+
+    `says[s]` is the oracle's answer about a state. What was refused stays away for
+    the queries that follow if it `remembers`, else each begins anew. `distance` holds
+    the values where the plan is not by search, and is changed to what is left of them.
+
+    Returns the moves of the states on accepted ways (-1 elsewhere), what was removed,
+    the states asked about in order, how often each was expanded, and for each query
+    what had been spent after it: different states asked about (of no memory, summed
+    over queries), questions with repetitions, plans made anew, and operations; and the
+    number of states on its way, 0 without one.
+    """
+    states = ground.successor.shape[0]
+    at = desk(ground.successor, ground.estimate)
+    known, ever = np.zeros(states, np.bool_), np.zeros(states, np.bool_)
+    asked, own = np.empty(states, np.int64), np.empty(states, np.int64)
+    action = np.full(states, -1, np.int64)
+    after = np.zeros((queries.size, 5), np.int64)
+    n_ever, n_own, unique, raw, replans, spent = 0, 0, 0, 0, 0, 0
+    for q in range(queries.size):
+        found = 0
+        while found == 0 and spent < budget:
+            if by_search:
+                length, expanded = searched_way(
+                    ground, at, queries[q], budget - spent, draws
+                )
+                spent += expanded
+            else:
+                length = followed_way(ground, at, queries[q], distance)
+            if length == 0:
+                break
+            found = length
+            for i in range(length):
+                s = at.way[i]
                 raw += 1
                 if not known[s]:
                     known[s] = True
-                    asked[n_asked] = s
-                    n_asked += 1
+                    own[n_own] = s
+                    n_own += 1
+                    unique += 1
+                    if not ever[s]:
+                        ever[s] = True
+                        asked[n_ever] = s
+                        n_ever += 1
                 if says[s]:
-                    bad = s
+                    spent += take_away(s, ground, at, by_search, distance)
+                    replans += 1
+                    found = 0
                     break
-                if goal[s]:
-                    break
-                a = greedy_action(s, successor, cost, distance, removed)
-                s = successor[s, a]
-            if bad < 0:
-                solved[q] = True
-                continue
-            backups += remove_and_repair(
-                bad, successor, cost, first, edge, distance, removed, keys,
-                items,
-            )  # fmt: skip
-            retrainings += 1
-    return distance, removed, solved, asked[:n_asked].copy(), raw, retrainings, backups
+        for i in range(found - 1):
+            action[at.way[i]] = at.moves[i]
+        after[q] = unique, raw, replans, spent, found
+        if not remembers:
+            for i in range(n_own):
+                known[own[i]], at.removed[own[i]] = False, False
+                at.price[own[i]] = UNREACHED
+            n_own = 0
+    return action, at.removed, asked[:n_ever].copy(), at.times, after
 
 
 @compiled
 @no_type_check
-def certify_by_values(
-    successor, cost, goal, distance, queries, says, epsilon, delta,
-    draws, budget,
-):  # fmt: skip
+def certified(
+    ground, by_search, distance, queries, says, epsilon, delta, samples, draws, budget
+):
     """Passes from random queries until so many in a row are clean that few are not.
 
     Round k asks for `n_k = ceil(ln(delta_k) / ln(1 - epsilon))` clean passes with
-    `delta_k = 6 delta / (pi^2 k^2)`; a pass that is refused ends the round, its first
-    unwanted state is taken away and the values repaired. The chance that the share of
-    queries whose way is unwanted exceeds `epsilon` at the end is at most `delta`,
-    however many rounds it takes. Returns what `lazy_by_values` does, with the number
-    of passes and whether the last round was clean.
+    `delta_k = 6 delta / (pi^2 k^2)`; a pass that is refused ends the round, and its
+    first unwanted state is taken away. The chance that the share of queries whose way
+    is unwanted exceeds `epsilon` at the end is at most `delta`, however many rounds it
+    takes. Returns what was removed, the states asked about in order, how often each
+    was expanded, and then how many questions with repetitions, rounds, operations and
+    passes there were, and whether the last round was clean.
     """
-    states = successor.shape[0]
-    first, edge = predecessors(successor)
-    keys = np.empty(edge.size + states + 1)
-    items = np.empty(edge.size + states + 1, np.int64)
-    removed, known = np.zeros(states, np.bool_), np.zeros(states, np.bool_)
-    asked = np.empty(states, np.int64)
-    n_asked, raw, rounds, backups, passes = 0, 0, 0, 0, 0
+    states = ground.successor.shape[0]
+    at = desk(ground.successor, ground.estimate)
+    known, asked = np.zeros(states, np.bool_), np.empty(states, np.int64)
+    n_asked, raw, rounds, spent, passes = 0, 0, 0, 0, 0
     clean = False
-    while not clean and backups < budget:
+    while not clean and spent < budget:
         rounds += 1
         share = 6.0 * delta / (math.pi**2 * rounds**2)
         wanted = math.ceil(math.log(share) / math.log(1.0 - epsilon))
         clean = True
         for _ in range(wanted):
-            s = queries[below(draws, queries.size)]
+            start = queries[below(samples, queries.size)]
+            if by_search:
+                length, expanded = searched_way(
+                    ground, at, start, budget - spent, draws
+                )
+                spent += expanded
+                # A plan that the budget cut short says nothing of the way.
+                clean = spent < budget
+            else:
+                length = followed_way(ground, at, start, distance)
             passes += 1
-            bad = -1
-            while distance[s] < np.inf:
+            for i in range(length):
+                s = at.way[i]
                 raw += 1
                 if not known[s]:
                     known[s] = True
                     asked[n_asked] = s
                     n_asked += 1
                 if says[s]:
-                    bad = s
+                    spent += take_away(s, ground, at, by_search, distance)
+                    clean = False
                     break
-                if goal[s]:
-                    break
-                a = greedy_action(s, successor, cost, distance, removed)
-                s = successor[s, a]
-            if bad >= 0:
-                clean = False
-                backups += remove_and_repair(
-                    bad, successor, cost, first, edge, distance, removed, keys,
-                    items,
-                )  # fmt: skip
+            if not clean:
                 break
     return (
-        distance, removed, asked[:n_asked].copy(), raw, rounds - 1, backups, passes,
-        clean,
+        at.removed, asked[:n_asked].copy(), at.times, raw, rounds, spent, passes, clean,
     )  # fmt: skip

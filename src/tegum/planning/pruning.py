@@ -8,8 +8,9 @@ Five procedures, each on either side, so that like is compared with like:
   taken away, and what is left is planned (or learned) anew, until the way is clean.
 - `audit`: it sees a random share of the states.
 - `filter`: it sees a random few, and a classifier guesses the rest from them.
-- `certify`: passes of a learned policy from random queries are inspected until few
-  enough can be unwanted; on the side of data alone, since a search has no policy.
+- `certify`: random queries are planned and their ways inspected until few enough
+  queries can be unwanted; the first unwanted state of a way is taken away, as in
+  `lazy`, and what follows is planned without it.
 
 What is called unwanted is taken away: from a model every action that may enter it, from
 data every transition into or out of it.
@@ -19,29 +20,26 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import KW_ONLY, dataclass, replace
-from typing import Literal
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
 from numpy import ndarray
 
-from tegum.arrays import stream, stream_key
-from tegum.planning.compiled import counter
-from tegum.planning.direct import require_budget, require_certain
-from tegum.planning.exact import (
-    distances_of,
-    tie_order,
-    tied,
-    untied,
-    whole_steps,
-)
-from tegum.planning.experience import Experience, gather, observed
-from tegum.planning.lazy import certify_by_values, lazy_by_search, lazy_by_values
+from tegum.arrays import stream
+from tegum.planning.direct import require_budget
+from tegum.planning.experience import Experience, gather
 from tegum.planning.ledger import Ledger
 from tegum.planning.oracle import Oracle
-from tegum.planning.outcome import Outcome, one_hot, run
+from tegum.planning.outcome import Outcome
 from tegum.planning.problem import Problem, without
-from tegum.planning.shortest import greedy_actions
+from tegum.planning.sides import (
+    Side,
+    Ties,
+    certify,
+    data_side,
+    prune_lazily,
+    search_side,
+)
 
 PROCEDURES: tuple[str, ...] = ("none", "eager", "lazy", "audit", "filter", "certify")
 Optimiser = Callable[[Problem], Outcome]
@@ -56,7 +54,8 @@ class Pruning:
     what it holds unwanted with a chance above `threshold`; `epsilon` and `delta` are
     what `certify` promises: unless with chance `delta`, at most a share `epsilon` of
     the queries meets what the oracle calls unwanted. `ties` are `fixed`, or `random`
-    and different on the two sides.
+    and different on the two sides, or, of a search, `free`: decided anew for every
+    plan. Unless they are fixed, a certificate of search draws queries of its own.
 
     Raises:
         ValueError: another procedure, or a number outside its range.
@@ -70,7 +69,7 @@ class Pruning:
     width: float = 0.05
     epsilon: float = 0.05
     delta: float = 0.05
-    ties: Literal["fixed", "random"] = "fixed"
+    ties: Ties = "fixed"
 
     def __post_init__(self) -> None:
         """Refuse what can not be done."""
@@ -103,28 +102,20 @@ def pruned_search(
 ) -> Outcome:  # fmt: skip
     """Solve a problem by search, kept from what the oracle calls unwanted.
 
-    `optimiser(problem)` solves what eager, audit and filter leave of it; `lazy` does
-    its own planning, by A* with all ties (`informed`) or Dijkstra's search.
+    `optimiser(problem)` solves what eager, audit and filter leave of it; `lazy` and
+    `certify` do their own planning, by A* with all ties (`informed`) or Dijkstra's
+    search.
 
     Raises:
-        ValueError: `certify`, or `lazy` on a problem without certain, priced moves.
+        ValueError: `lazy` or `certify` on a problem without certain, priced moves.
     """
     require_budget(budget)
-    match pruning.procedure:
-        case "none":
-            return optimiser(problem)
-        case "lazy":
-            return _lazy_search(
-                problem, oracle, pruning, seed=seed, budget=budget, informed=informed
-            )
-        case "certify":
-            raise ValueError(
-                "`certify` inspects passes of a learned policy, and a search has none; "
-                "use `lazy`, which leaves nothing unwanted on any query's way"
-            )
-    every = np.arange(problem.n_states)
-    asked = _inspected(problem, every, pruning, side="search", seed=seed)
-    gone = _condemned(problem, oracle, asked, pruning, candidates=every)
+    if pruning.procedure == "none":
+        return optimiser(problem)
+    if pruning.procedure in ("lazy", "certify"):
+        side = search_side(problem, seed=seed, ties=pruning.ties, informed=informed)
+        return _asked(side, oracle, pruning, budget=budget)
+    gone, asked = taken_away(problem, oracle, pruning, seed=seed)
     outcome = optimiser(without(problem, gone))
     ledger = Ledger(state_checks=asked.size, unique_state_checks=asked.size)
     return replace(outcome, ledger=outcome.ledger + ledger, asked=asked)
@@ -147,13 +138,11 @@ def pruned_learning(
     if pruning.procedure == "none":
         return learner(problem, experience)
     if pruning.procedure in ("lazy", "certify"):
-        return _lazy_learning(
-            problem, oracle, pruning, experience=experience, seed=seed, budget=budget
-        )
+        side = data_side(problem, experience=experience, seed=seed, ties=pruning.ties)
+        return _asked(side, oracle, pruning, budget=budget)
     data = gather(problem, experience, seed=seed)
-    seen = _states_in(problem, data.visits)
-    asked = _inspected(problem, np.flatnonzero(seen), pruning, side="data", seed=seed)
-    gone = _condemned(problem, oracle, asked, pruning, candidates=np.flatnonzero(seen))
+    seen = np.flatnonzero(_states_in(problem, data.visits))
+    gone, asked = taken_away(problem, oracle, pruning, seed=seed, among=seen)
     raw = asked.size
     if pruning.procedure == "eager":
         items = data.state.size or int((data.visits > 0.0).sum())
@@ -163,6 +152,16 @@ def pruned_learning(
     outcome = learner(problem, replace(experience, removed=gone))
     ledger = Ledger(state_checks=raw, unique_state_checks=asked.size)
     return replace(outcome, ledger=outcome.ledger + ledger, asked=asked)
+
+
+def _asked(side: Side, oracle: Oracle, pruning: Pruning, *, budget: int) -> Outcome:
+    """What comes of asking the oracle only about what a side proposes."""
+    if pruning.procedure == "certify":
+        return certify(
+            side, oracle, epsilon=pruning.epsilon, delta=pruning.delta, budget=budget
+        )
+    starts = side.problem.starts
+    return prune_lazily(side, oracle, starts=starts, budget=budget)[0]
 
 
 def _states_in(
@@ -175,21 +174,27 @@ def _states_in(
     return seen
 
 
-def _inspected(
-    problem: Problem, candidates: ndarray, pruning: Pruning, *, side: str, seed: int
-) -> Int[ndarray, " item"]:
-    """The states that the oracle is shown beforehand, in the order it sees them.
+def taken_away(
+    problem: Problem, oracle: Oracle, pruning: Pruning, *, seed: int,
+    among: Int[ndarray, " candidate"] | None = None,
+) -> tuple[Bool[ndarray, " state"], Int[ndarray, " item"]]:  # fmt: skip
+    """What eager, audit and filter take away beforehand, and the states they ask about.
 
-    Both sides draw from one order of all states, so that on equal support they are
-    shown the same ones.
+    The states asked about stand in the order in which the oracle sees them. `among`
+    are those that the data show; without it, all. Both sides draw from one order of all
+    states, so that on equal support the same are asked about, and the same taken away.
     """
+    candidates = np.arange(problem.n_states) if among is None else among
     if pruning.procedure == "eager":
-        return candidates
-    rank = stream(seed, "inspection").random(problem.n_states)
-    order = candidates[np.argsort(rank[candidates], kind="stable")]
-    if pruning.procedure == "audit":
-        return order[: round(pruning.share * order.size)]
-    return order[: min(pruning.checks, order.size)]
+        asked = candidates
+    else:
+        rank = stream(seed, "inspection").random(problem.n_states)
+        asked = candidates[np.argsort(rank[candidates], kind="stable")]
+        if pruning.procedure == "audit":
+            asked = asked[: round(pruning.share * asked.size)]
+        else:
+            asked = asked[: min(pruning.checks, asked.size)]
+    return _condemned(problem, oracle, asked, pruning, candidates=candidates), asked
 
 
 def _condemned(
@@ -228,90 +233,20 @@ def suspicion(
     answer it is the share of unwanted answers; so it is everywhere, nearly, where
     unwanted states lie without pattern: a filter must then stay silent.
     """
-    place = problem.place / max(float(problem.place.max()), 1.0)
-    near = np.exp(
-        -0.5
-        * ((place[:, None, :] - place[asked][None, :, :]) ** 2).sum(axis=2)
-        / width**2
-    )
-    base = float(answers.mean())
-    return (near @ answers + base) / (near.sum(axis=1) + 1.0)
-
-
-def _order(problem: Problem, pruning: Pruning, *, side: str, seed: int) -> ndarray:
-    """Ties as all optimisers decide them, or at random and otherwise on each side."""
-    if pruning.ties == "fixed":
-        return tie_order(problem)
-    return tie_order(problem, seed=stream_key(seed, f"ties {side}"))
-
-
-def _lazy_search(
-    problem: Problem, oracle: Oracle, pruning: Pruning, *, seed: int, budget: int,
-    informed: bool,
-) -> Outcome:  # fmt: skip
-    require_certain(problem, method="lazy pruning")
-    estimate = np.maximum(-problem.bound, 0.0) * informed
-    order = _order(problem, pruning, side="search", seed=seed)
-    column, _, asked, raw, replans, expansions, times = lazy_by_search(
-        *tied(problem, order), problem.terminal, estimate,
-        whole_steps(problem, estimate), problem.starts, oracle.says, int(budget),
-    )  # fmt: skip
-    policy = one_hot(untied(column, order), n_actions=problem.n_actions)
-    ledger = Ledger(
-        expansions=expansions, state_checks=raw, unique_state_checks=asked.size,
-        replans=replans,
-    )  # fmt: skip
-    return Outcome(
-        policy, run(problem, policy), ledger, exhausted=expansions >= budget,
-        expanded=times, asked=asked,
-    )  # fmt: skip
-
-
-def _lazy_learning(
-    problem: Problem, oracle: Oracle, pruning: Pruning, *, experience: Experience,
-    seed: int, budget: int,
-) -> Outcome:  # fmt: skip
-    require_certain(problem, method=f"{pruning.procedure} pruning")
-    data = gather(problem, experience, seed=seed)
-    seen, lump = observed(problem, data, memory=experience.memory)
-    if seen.n_states != problem.n_states:
-        raise ValueError(
-            f"`{pruning.procedure}` takes states away, and a learner without memory "
-            "does not tell them apart; give it memory, or filter trajectories by "
-            "`kept='clean'`"
+    places, seen = problem.place, problem.place[asked]
+    scale = width * max(float(places.max()), 1.0)
+    # A Gaussian of the distance is one along rows times one along columns.
+    near = [
+        np.exp(
+            -0.5
+            * ((np.arange(places[:, k].max() + 1)[:, None] - seen[:, k]) / scale) ** 2
         )
-    require_certain(seen, method=f"{pruning.procedure} pruning")
-    distance, settled = distances_of(seen)
-    order = _order(seen, pruning, side="data", seed=seed)
-    to, price = tied(seen, order)
-    left = max(int(budget) - data.ledger.operations - settled, 0)
-    certified, passes = None, 0
-    if pruning.procedure == "lazy":
-        distance, gone, _, asked, raw, rounds, backups = lazy_by_values(
-            to, price, seen.terminal, distance, problem.starts,
-            oracle.says, left,
-        )  # fmt: skip
-    else:
-        distance, gone, asked, raw, rounds, backups, passes, certified = (
-            certify_by_values(
-                to, price, seen.terminal, distance, problem.starts,
-                oracle.says, pruning.epsilon, pruning.delta,
-                counter(seed, "certificate"), left,
-            )
-        )  # fmt: skip
-    column = greedy_actions(to, price, distance, gone)
-    policy = one_hot(untied(column, order), n_actions=problem.n_actions)[lump]
-    ledger = data.ledger + Ledger(
-        backups=settled + backups, state_checks=raw, unique_state_checks=asked.size,
-        rollout_checks=passes, retrainings=1 + rounds,
-    )  # fmt: skip
-    return Outcome(
-        policy, run(problem, policy), ledger, exhausted=backups >= left,
-        asked=asked, certified=None if certified is None else bool(certified),
-        covered=np.ceil(data.visits.sum(axis=2)).astype(np.int64),
-        behaviour=data.behaviour,
-        episodes=(data.touched.size, int(data.touched.sum())),
-    )  # fmt: skip
+        for k in range(2)
+    ]
+    base = float(answers.mean())
+    unwanted = (near[0] * answers) @ near[1].T
+    every = near[0] @ near[1].T
+    return ((unwanted + base) / (every + 1.0))[places[:, 0], places[:, 1]]
 
 
 __all__ = [
@@ -320,4 +255,5 @@ __all__ = [
     "pruned_learning",
     "pruned_search",
     "suspicion",
+    "taken_away",
 ]

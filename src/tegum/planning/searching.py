@@ -10,8 +10,13 @@ from typing import no_type_check
 
 import numpy as np
 
-from tegum.planning.compiled import compiled
+from tegum.planning.compiled import below, compiled
 from tegum.planning.shortest import TIE, pop, push
+
+UNREACHED = 2**30
+"""The price, in whole numbers, of what no way has reached yet."""
+GONE = -UNREACHED
+"""The price of what was removed: no way to it is an improvement."""
 
 
 @compiled
@@ -96,20 +101,34 @@ def _searched(successor, cost, goal, estimate, start, removed, complete, limit, 
 
 @compiled
 @no_type_check
+def whole_prices(removed):
+    """Nothing is reached yet, in whole numbers; what was removed never is."""
+    price = np.empty(removed.size, np.int32)
+    for s in range(removed.size):
+        price[s] = GONE if removed[s] else UNREACHED
+    return price
+
+
+@compiled
+@no_type_check
 def breadth_first(successor, goal, start, removed, complete, limit):
-    """`forward_search` where every move costs 1 and nothing is estimated."""
+    """`forward_search` where every move costs 1 and nothing is estimated.
+
+    Prices are whole numbers, `UNREACHED` where infinite and `GONE` where removed.
+    """
     states, actions = successor.shape
-    price = prices_to_begin(removed, start)
-    came_by = np.full(states, -1, np.int64)
-    queue = np.empty(states, np.int64)
-    head, tail, end, best = 0, 0, -1, np.inf
+    price = whole_prices(removed)
+    came_by = np.empty(states, np.int32)
+    queue = np.empty(states, np.int32)
+    head, tail, end, best = 0, 0, -1, UNREACHED
     if not removed[start]:
+        price[start] = 0
         queue[0] = start
         tail = 1
     n_expanded = 0
     while head < tail:
         s = queue[head]
-        reached = price[s] + 1.0
+        reached = price[s] + 1
         if reached > best:
             break
         head += 1
@@ -122,55 +141,61 @@ def breadth_first(successor, goal, start, removed, complete, limit):
         n_expanded += 1
         for a in range(actions):
             to = successor[s, a]
-            if price[to] == np.inf:
+            if price[to] == UNREACHED:
                 price[to] = reached
                 came_by[to] = s * actions + a
                 queue[tail] = to
                 tail += 1
-                if goal[to] and end < 0:
-                    end, best = to, reached
+                if end < 0 and goal[to]:
+                    end, best = np.int64(to), np.int64(reached)
         if end >= 0 and not complete:
             break
-    return price, queue[:n_expanded].copy(), came_by, end
+    return price, queue[:n_expanded].astype(np.int64), came_by, end
 
 
 @compiled
 @no_type_check
 def level_search(successor, goal, estimate, start, removed, complete, limit):
-    """`forward_search` where every move costs 1, by consistent whole estimates."""
+    """`forward_search` where every move costs 1, by consistent whole estimates.
+
+    Prices are whole numbers, as those of `breadth_first`.
+    """
     states = successor.shape[0]
-    price = prices_to_begin(removed, start)
-    came_by = np.full(states, -1, np.int64)
-    expanded = np.empty(states, np.int64)
-    item = np.empty(successor.size + 1, np.int64)
-    under = np.empty(successor.size + 1, np.int64)
-    pile = np.full(states + np.int64(estimate.max()) + 2, -1, np.int64)
-    n_expanded, _, _, end = level_search_within(
-        successor, goal, estimate, start, complete, limit, price, came_by, expanded,
+    price = whole_prices(removed)
+    came_by = np.empty(states, np.int32)
+    expanded = np.empty(states, np.int32)
+    item = np.empty(successor.size + 1, np.int32)
+    under = np.empty(successor.size + 1, np.int32)
+    steps = estimate.astype(np.int32)
+    pile = np.full(states + steps.max() + 2, -1, np.int32)
+    n_expanded, end = level_search_within(
+        successor, goal, steps, start, complete, limit, 0, price, came_by, expanded,
         item, under, pile,
     )  # fmt: skip
-    return price, expanded[:n_expanded].copy(), came_by, end
+    return price, expanded[:n_expanded].astype(np.int64), came_by, end
 
 
 @compiled
 @no_type_check
 def level_search_within(
-    successor, goal, estimate, start, complete, limit, price, came_by, expanded, item,
-    under, pile,
+    successor, goal, estimate, start, complete, limit, zero, price, came_by, expanded,
+    item, under, pile,
 ):  # fmt: skip
     """`level_search` in arrays that are there already, for many searches in a row.
 
     What waits lies in one pile for each estimated length, the latest on top, in place
     of a heap. As no move lowers the estimate by more than it costs, no state is
-    expanded twice. `price` is infinity but for the start's 0 and for -1 where removed,
-    `pile` is -1. Returns how many states were expanded, how many items were piled up
-    (`item` lists every state that was touched), the longest pile that was used, and the
-    goal. `emptied` makes the arrays ready for the next search.
+    expanded twice. The start has the price `zero`: whoever lets it fall by more than
+    the number of states from search to search need not clear `price`, since what an
+    earlier one left there is above whatever this one finds. `price` is `GONE` where
+    removed; `pile` is -1, before and after. Returns how many states were expanded, and
+    the goal.
     """
     actions = successor.shape[1]
     n_expanded, n, end, best, longest = 0, 0, -1, pile.size, 0
     f = np.int64(estimate[start])
-    if price[start] == 0.0:
+    if price[start] != GONE:
+        price[start] = zero
         item[0], under[0], pile[f] = start, -1, 0
         n, longest = 1, f
     while f <= longest and f <= best:
@@ -180,11 +205,11 @@ def level_search_within(
             continue
         s = item[top]
         pile[f] = under[top]
-        if price[s] + estimate[s] < f:
+        if price[s] - zero + estimate[s] < f:
             continue
         if goal[s]:
             if end < 0:
-                end, best = s, f
+                end, best = np.int64(s), f
             if complete:
                 continue
             break
@@ -193,28 +218,21 @@ def level_search_within(
             break
         expanded[n_expanded] = s
         n_expanded += 1
-        reached = price[s] + 1.0
+        reached = price[s] + 1
         for a in range(actions):
             to = successor[s, a]
             if reached < price[to]:
                 price[to] = reached
-                came_by[to] = s * actions + a
-                length = np.int64(reached + estimate[to])
+                if not complete:
+                    came_by[to] = s * actions + a
+                length = reached - zero + estimate[to]
                 item[n], under[n] = to, pile[length]
                 pile[length] = n
                 longest = max(longest, length)
                 n += 1
-    return n_expanded, n, longest, end
-
-
-@compiled
-@no_type_check
-def emptied(price, item, n, pile, first, longest):
-    """Undo what a search left in the arrays of `level_search_within`."""
-    for i in range(n):
-        price[item[i]] = np.inf
-    for f in range(first, longest + 1):
-        pile[f] = -1
+    for left in range(f, longest + 1):
+        pile[left] = -1
+    return n_expanded, end
 
 
 @compiled
@@ -239,44 +257,48 @@ def way_found(came_by, actions, start, end):
 @compiled
 @no_type_check
 def canonical_way(
-    successor, cost, goals, first, edge, start, price, best, on_way, marked
-):
+    successor, cost, goal, estimate, ceiling, start, end, price, seen, turn, free,
+    draws, way, moves,
+):  # fmt: skip
     """The canonical one among the shortest ways that a complete search has found.
 
-    States on shortest ways are marked from the goals at the best price backwards: who
-    leads to a marked state by a move that costs what prices differ by is on one too.
-    `goals` lists the goals, `first, edge` are the `predecessors`; `on_way` is False
-    everywhere, before and after, and `marked` has room for every state.
+    At every state the first move that lies on a shortest way: found depth first, along
+    moves that cost what prices differ by, back from states that can not be on one,
+    as are all whose price and estimate exceed `ceiling`.
+    With `free` the moves of each state are tried in an order drawn anew, so that every
+    one that lies on a shortest way is as likely. Writes the states into `way` and the
+    moves into `moves` and returns how many states there are. `seen` is False, before
+    and after; `turn` holds an order of the actions for each place on the way, the
+    given one unless `free`.
     """
-    actions = successor.shape[1]
-    n_marked, done = 0, 0
-    for s in goals:
-        if -TIE < price[s] < best + TIE:
-            on_way[s] = True
-            marked[n_marked] = s
-            n_marked += 1
-    while done < n_marked:
-        to = marked[done]
-        done += 1
-        for e in range(first[to], first[to + 1]):
-            s = edge[e] // actions
-            tight = abs(price[s] + cost[s, edge[e] % actions] - price[to]) < TIE
-            if tight and price[s] >= 0.0 and not on_way[s]:
-                on_way[s] = True
-                marked[n_marked] = s
-                n_marked += 1
-    way, moves = np.empty(n_marked, np.int64), np.empty(n_marked, np.int64)
-    s, length = start, 0
-    while abs(price[s] - best) > TIE:
-        for a in range(actions):
-            to = successor[s, a]
-            longer = abs(price[s] + cost[s, a] - price[to])
-            if on_way[to] and longer < TIE:
-                break
-        way[length], moves[length] = s, a
-        length += 1
-        s = to
-    way[length] = s
-    for i in range(n_marked):
-        on_way[marked[i]] = False
-    return way[: length + 1], moves[:length]
+    length, visited = 0, 0
+    way[0], moves[0] = start, 0
+    # What was visited and left stands behind the way, from the end of `way`.
+    while not goal[way[length]] or abs(price[way[length]] - price[end]) > TIE:
+        s, k = way[length], moves[length]
+        found = False
+        while k < successor.shape[1] and not found:
+            if free:
+                j = k + below(draws, successor.shape[1] - k)
+                turn[length, k], turn[length, j] = turn[length, j], turn[length, k]
+            to = successor[s, turn[length, k]]
+            tight = abs(price[s] + cost[s, turn[length, k]] - price[to]) < TIE
+            found = tight and not seen[to] and price[to] + estimate[to] <= ceiling
+            k += not found
+        moves[length] = k
+        if found:
+            length += 1
+            way[length], moves[length] = to, 0
+            seen[to] = True
+        else:
+            assert length > 0
+            visited += 1
+            way[way.size - visited] = s
+            length -= 1
+            moves[length] += 1
+    for i in range(1, length + 1):
+        seen[way[i]] = False
+        moves[i - 1] = turn[i - 1, moves[i - 1]]
+    for i in range(way.size - visited, way.size):
+        seen[way[i]] = False
+    return length + 1

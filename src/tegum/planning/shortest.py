@@ -22,7 +22,11 @@ TIE = 1e-9
 @compiled
 @no_type_check
 def predecessors(successor):
-    """Who leads to each state, as a list of `state * actions + action` by target."""
+    """Who leads to each state and by which action, as lists ordered by target.
+
+    `source[first[s] : first[s + 1]]` are the states that lead to s, and `column` holds
+    their actions.
+    """
     states, actions = successor.shape
     first = np.zeros(states + 1, np.int64)
     for s in range(states):
@@ -31,15 +35,16 @@ def predecessors(successor):
                 first[successor[s, a] + 1] += 1
     for s in range(states):
         first[s + 1] += first[s]
-    edge = np.empty(first[states], np.int64)
+    source = np.empty(first[states], np.int32)
+    column = np.empty(first[states], np.int32)
     place = first[:states].copy()
     for s in range(states):
         for a in range(actions):
             to = successor[s, a]
             if to != s:
-                edge[place[to]] = s * actions + a
+                source[place[to]], column[place[to]] = s, a
                 place[to] += 1
-    return first, edge
+    return first, source, column
 
 
 @compiled
@@ -86,11 +91,11 @@ def distances(successor, cost, goal, removed):
     Dijkstra's algorithm from the goals backwards. Returns prices and how many states
     were settled.
     """
-    states, actions = successor.shape
-    first, edge = predecessors(successor)
+    states = successor.shape[0]
+    first, source, column = predecessors(successor)
     distance = np.full(states, np.inf)
-    keys = np.empty(edge.size + states + 1)
-    items = np.empty(edge.size + states + 1, np.int64)
+    keys = np.empty(source.size + states + 1)
+    items = np.empty(source.size + states + 1, np.int64)
     size = 0
     for s in range(states):
         if goal[s] and not removed[s]:
@@ -104,8 +109,8 @@ def distances(successor, cost, goal, removed):
             continue
         settled += 1
         for e in range(first[to], first[to + 1]):
-            s = edge[e] // actions
-            price = key + cost[s, edge[e] % actions]
+            s = source[e]
+            price = key + cost[s, column[e]]
             if price < distance[s] and not removed[s]:
                 distance[s] = price
                 size = push(keys, items, size, price, s)
@@ -116,8 +121,8 @@ def distances(successor, cost, goal, removed):
 @no_type_check
 def level_distances(successor, goal, removed):
     """`distances` where every move costs 1: breadth first from the goals backwards."""
-    states, actions = successor.shape
-    first, edge = predecessors(successor)
+    states = successor.shape[0]
+    first, source, _ = predecessors(successor)
     distance = np.full(states, np.inf)
     queue = np.empty(states, np.int64)
     tail = 0
@@ -131,7 +136,7 @@ def level_distances(successor, goal, removed):
         to = queue[head]
         head += 1
         for e in range(first[to], first[to + 1]):
-            s = edge[e] // actions
+            s = source[e]
             if distance[s] == np.inf and not removed[s]:
                 distance[s] = distance[to] + 1.0
                 queue[tail] = s
@@ -166,22 +171,22 @@ def greedy_actions(successor, cost, distance, removed):
 @compiled
 @no_type_check
 def remove_and_repair(
-    lost, successor, cost, first, edge, distance, removed, keys, items
-):
+    lost, successor, cost, first, source, column, distance, removed, keys, items,
+    touched, old,
+):  # fmt: skip
     """Take one state away and make `distance` right again, touching what is needed.
 
     First the states whose every shortest way led through the lost one, nearest to the
     goal first; then Dijkstra among them. Returns how many times a state's value was
-    worked out from its successors. Changes `distance` and `removed`.
+    worked out from its successors. Changes `distance` and `removed`; the heap `keys`
+    and `items` has room for every move and state, `touched` and `old` for every state.
 
     Source: Ramalingam and Reps 1996, deletion in a dynamic shortest-path problem.
     """
-    states, actions = successor.shape
+    actions = successor.shape[1]
     removed[lost] = True
     if distance[lost] == np.inf:
         return 0
-    touched = np.empty(states, np.int64)
-    old = np.empty(states)
     n_touched, backups, size = 1, 0, 0
     touched[0], old[0] = lost, distance[lost]
     distance[lost] = np.inf
@@ -191,8 +196,8 @@ def remove_and_repair(
             to, before = touched[fringe], old[fringe]
             fringe += 1
             for e in range(first[to], first[to + 1]):
-                s = edge[e] // actions
-                tight = abs(cost[s, edge[e] % actions] + before - distance[s]) < TIE
+                s = source[e]
+                tight = abs(cost[s, column[e]] + before - distance[s]) < TIE
                 if tight and not removed[s]:
                     size = push(keys, items, size, distance[s], s)
             continue
@@ -230,10 +235,48 @@ def remove_and_repair(
         if key > distance[to]:
             continue
         for e in range(first[to], first[to + 1]):
-            s = edge[e] // actions
-            price = key + cost[s, edge[e] % actions]
+            s = source[e]
+            price = key + cost[s, column[e]]
             if price < distance[s] - TIE and not removed[s]:
                 distance[s] = price
                 backups += 1
                 size = push(keys, items, size, price, s)
     return backups
+
+
+@compiled
+@no_type_check
+def touched_along(successor, column, distance, marked):
+    """Whether a marked state is touched on the way that a greedy policy takes.
+
+    `column` is the policy's move in each state, along which `distance` falls. Where no
+    way is left, whether the state itself is marked.
+    """
+    touched = marked.copy()
+    for s in np.argsort(distance, kind="mergesort"):
+        if column[s] >= 0 and not touched[s] and distance[s] < np.inf:
+            touched[s] = touched[successor[s, column[s]]]
+    return touched
+
+
+@compiled
+@no_type_check
+def touched_at_random(successor, cost, distance, removed, marked):
+    """The chance to touch a marked state on a shortest way whose ties chance decides.
+
+    Each equally good move is as likely as the others. Where no way is left, whether
+    the state itself is marked.
+    """
+    touched = marked.astype(np.float64)
+    for s in np.argsort(distance, kind="mergesort"):
+        if touched[s] == 1.0 or distance[s] == np.inf or distance[s] == 0.0:
+            continue
+        total, near = 0.0, 0
+        for a in range(successor.shape[1]):
+            to = successor[s, a]
+            longer = abs(cost[s, a] + distance[to] - distance[s])
+            if not removed[to] and longer < TIE:
+                total += touched[to]
+                near += 1
+        touched[s] = total / near
+    return touched

@@ -15,7 +15,7 @@ from tegum.report.figures import GREY, PALETTE, SYMBOLS, style
 from tegum.results import Results
 from tegum.store import Store
 from tegum.studies._cells import percentiles
-from tegum.studies._pruning_ladders import SIZES
+from tegum.studies._pruning_ladders import EPSILON, SIZES
 from tegum.studies._pruning_picture import COSTS, floats, middle_of
 
 PRICES = np.geomspace(1e-2, 1e4, 61)
@@ -64,7 +64,7 @@ def _spent(arrays: Any) -> Float[ndarray, "line 2"]:
     eager = arrays["eager"][-2]
     searched, learned = arrays["matched"][-2]
     alone = arrays["alone"][-2].mean(axis=0)
-    shown = arrays["eager_search"][-2, 0]
+    shown = arrays["eager_search"][-2]
     return np.array(
         [eager[1:3], learned[:2], searched[:2], alone[:2], shown], dtype=np.float64
     )
@@ -180,7 +180,7 @@ def _add_errors(figure: go.Figure, results: Results, *, column: int) -> None:
             row=1,
             col=column,
         )
-    _level(figure, 1.0, row=1, column=column)
+    level_line(figure, 1.0, row=1, column=column)
     figure.update_xaxes(
         tickvals=list(range(len(COST_NAMES))),
         ticktext=list(COST_NAMES.values()),
@@ -209,32 +209,29 @@ def _add_local(figure: go.Figure, results: Results, *, column: int) -> None:
             row=2,
             col=column,
         )
-    _level(figure, 1.0, row=2, column=column)
+    level_line(figure, 1.0, row=2, column=column)
 
 
 # --- controls ------------------------------------------------------------------------
 
-PLAIN = {"control": "none", "misses": 0.0}
 ARMS = (
-    ("0", {"coupling": 0.0, **PLAIN}),
-    ("0.8", {"coupling": 0.8, **PLAIN}),
-    ("-0.8", {"coupling": -0.8, **PLAIN}),
+    ("0", {"coupling": 0.0, "control": "none", "sizes": [SIZES]}),
+    ("0.8", {"coupling": 0.8, "control": "none", "sizes": [SIZES]}),
+    ("-0.8", {"coupling": -0.8, "control": "none", "sizes": [SIZES]}),
     ("labels<br>shuffled", {"control": "labels shuffled"}),
     ("oracle<br>shuffled", {"control": "oracle shuffled"}),
-    ("misses,<br>0", {"coupling": 0.0, "misses": 0.1}),
-    ("misses,<br>0.8", {"coupling": 0.8, "misses": 0.1}),
 )
 """Numbers are couplings; labels and oracle are shuffled at 0.8."""
 
 
 def controls(results: Results, store: Store) -> go.Figure:
-    """What controls and an erring oracle do to exponents, checks and rates."""
+    """What controls do to exponents, checks and rates."""
     del store  # nothing but the numbers is drawn
     panels = (
         ("exponent_one", "Exponent, one query"),
-        ("share_all", "Share of states checked, every query"),
+        ("middle_share_all", "Share of states checked, every query"),
         ("failed_after", "Queries without a clean solution after pruning"),
-        ("missed_selection", "Mistakes on ways taken, over chance"),
+        ("certificate_residual", "Most that a certificate left unwanted"),
     )
     figure = make_subplots(
         rows=2,
@@ -270,8 +267,8 @@ def controls(results: Results, store: Store) -> go.Figure:
             row=row,
             col=column,
         )
-        if number == "missed_selection":
-            _level(figure, 1.0, row=row, column=column)
+        if number == "certificate_residual":
+            level_line(figure, EPSILON, row=row, column=column)
     style(figure, height=760)
     figure.update_yaxes(rangemode="tozero")
     figure.update_xaxes(title_text="coupling, or what was done", row=2)
@@ -309,7 +306,7 @@ def marks(
     )
 
 
-def _level(figure: go.Figure, y: float, *, row: int, column: int) -> None:
+def level_line(figure: go.Figure, y: float, *, row: int, column: int) -> None:
     figure.add_hline(
         y=y,
         line={"color": GREY, "width": 1, "dash": "dot"},
@@ -318,4 +315,4 @@ def _level(figure: go.Figure, y: float, *, row: int, column: int) -> None:
     )
 
 
-__all__ = ["controls", "forecasts", "marks", "prices"]
+__all__ = ["controls", "forecasts", "level_line", "marks", "prices"]

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from tegum.allowed import number
 from tegum.arrays import Artifact
 from tegum.design import Factor, Row, check_rows, complete
 from tegum.parallel import each_row
@@ -28,8 +29,13 @@ TOGETHER = (4, 16, 64, 256)
 """Queries asked one after the other; beyond them, every possible one."""
 MATCHED = 16
 """Queries of the matched pair whose ties are broken at random, on either side anew."""
-SHARES = (0.9, 0.99)
-"""Shares of the states that an audit sees."""
+AUDITED = 0.9
+"""Share of the states that an audit sees."""
+FILTER_CHECKS, FILTER_WIDTH = 200, 0.05
+"""Answers a filter is learned from, and how far along a side it generalises."""
+SEARCHED = 64
+"""The largest map on which search earns a certificate of its own: each pass of its
+thousands is a plan from nothing."""
 EPSILON, DELTA = 0.05, 0.05
 CONTROLS = ("none", "labels shuffled", "oracle shuffled")
 HISTORY_SIZES = (16, 32)
@@ -60,18 +66,26 @@ def _control(value: Any) -> str:
 _TAKEN = {factor.name: factor for factor in (*WORLD_FACTORS, *PRUNING_FACTORS)}
 FACTORS = (
     Factor("sizes", "cells along each side of every map; the last is forecast", _sizes),
-    *(_TAKEN[name] for name in ("wall_share", "unwanted_share", "coupling", "misses")),
+    *(_TAKEN[name] for name in ("wall_share", "unwanted_share", "coupling")),
+    *(_TAKEN[name] for name in ("misses", "false_alarms")),
+    Factor(
+        "patch_share",
+        "Gaussian radius, as a share of a side, by which unwanted cells lie together",
+        number("patch_share", 0, 1, remedy="0 scatters them"),
+        0.0,
+    ),
     Factor("control", "whether labels or the oracle are shuffled", _control, "none"),
     _TAKEN["seed"],
 )
 
 
 def _together(row: Row) -> None:
-    if row["misses"] and row["control"] != "none":
-        raise ValueError(
-            f"`misses` is {row['misses']:g} and `control` {row['control']!r}; a "
-            "control has a perfect oracle: leave one of them out"
-        )
+    for name in ("misses", "false_alarms"):
+        if row[name] and row["control"] != "none":
+            raise ValueError(
+                f"`{name}` is {row[name]:g} and `control` {row['control']!r}; a "
+                "control has a perfect oracle: leave one of them out"
+            )
 
 
 @dataclass(frozen=True)
@@ -79,7 +93,7 @@ class PruningLadders:
     """What every procedure spends on the maps of a ladder; see `climbed`."""
 
     name: str = "pruning-ladders"
-    law: int = 2
+    law: int = 3
 
     @property
     def factors(self) -> Sequence[Factor]:
@@ -120,7 +134,7 @@ class PruningLadders:
 
     def core_seconds(self, row: Row) -> float:
         """About how long one core needs for a row."""
-        return 2e-5 * float((np.array(row["sizes"], dtype=float) ** 2).sum())
+        return 1.2e-5 * float((np.array(row["sizes"], dtype=float) ** 2).sum())
 
     def memory_bytes(self, row: Row) -> int:
         """About how much memory a row takes while it is climbed and stored."""
@@ -136,17 +150,20 @@ def _climbed(row: Row, *, stop: Callable[[], bool]) -> Artifact | None:
 
 __all__ = [
     "ALONE",
+    "AUDITED",
     "CONTROLS",
     "DELTA",
     "EPSILON",
     "FACTORS",
+    "FILTER_CHECKS",
+    "FILTER_WIDTH",
     "HELD_OUT",
     "HISTORY_EPISODE",
     "HISTORY_SIZES",
     "HISTORY_STEPS",
     "LARGE",
     "MATCHED",
-    "SHARES",
+    "SEARCHED",
     "SIZES",
     "TOGETHER",
     "PruningLadders",

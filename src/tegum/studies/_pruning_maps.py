@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -25,19 +25,30 @@ from tegum.planning.maps import (
 )
 from tegum.planning.oracle import Oracle, erring, shuffled
 from tegum.planning.outcome import Outcome
-from tegum.planning.problem import Problem
-from tegum.planning.pruning import Pruning, pruned_learning, pruned_search
+from tegum.planning.problem import Problem, without
+from tegum.planning.pruning import Pruning, pruned_search, taken_away
+from tegum.planning.sides import (
+    Side,
+    certify,
+    data_side,
+    learned_without,
+    prune_lazily,
+    search_side,
+)
 from tegum.studies._pruning_ladders import (
     ALONE,
+    AUDITED,
     DELTA,
     EPSILON,
+    FILTER_CHECKS,
+    FILTER_WIDTH,
     HELD_OUT,
     HISTORY_EPISODE,
     HISTORY_SIZES,
     HISTORY_STEPS,
     LARGE,
     MATCHED,
-    SHARES,
+    SEARCHED,
     TOGETHER,
 )
 
@@ -45,24 +56,29 @@ COMPLETE = Experience(complete=True)
 HISTORY_RATES = 7
 WALKED = 256
 """Queries whose ways are walked to see what a mistaken oracle let pass."""
+SAMPLED = 64
+"""Queries that a search answers after an audit, or past a filter."""
 
 
 def climbed(row: Row, stop: Callable[[], bool]) -> Artifact | None:
     """What every procedure spent on every map of a ladder; None where it was stopped.
 
     Arrays have a size axis first; -1 where nothing was asked for. `states`, `rejected`,
-    `length` (mean shortest way of the queries asked alone). `alone` (size, query,
+    `length` (mean way of the queries asked alone, in steps). `alone` (size, query,
     count): checks, expansions, replans. `together` (size, queries, count): checks,
     backups and steps, retrainings, for 4, 16, 64, 256 and all. `matched` (size, side,
     count): checks, operations, restarts of 16 queries, search and then data, ties
     broken at random on either side. `eager` (size, count): items, states, operations
-    of data's side, and the backups among them. `eager_search` (size, queries, count):
-    states and operations of search's side, which is shown every state and then plans
-    16 queries, or one, by A*.
-    `certificate` (size, count): checks, passes, retrainings, operations.
-    `rates` (size, rate): unwanted before, after lazy pruning of all queries, unsolved
-    or unwanted after it, and after the certificate. `audit` (size, share): unwanted
-    after an audit. `passed` (size, count): states on ways that were walked, and
+    of data's side, and the backups among them. `eager_search` (size, count): states
+    and operations of search's side, which is shown every state and then plans 16
+    queries by A*.
+    `certificate` (size, side, count): checks, checks with repetitions, passes,
+    restarts, operations; of data, then of search whose ties every plan decides anew.
+    `left` (size, side): share of queries unwanted after each.
+    `rates` (size, rate): unwanted before and after lazy pruning of all queries, and
+    unsolved or unwanted, unsolved, and unsolved among those that the oracle lets start,
+    after it. `audit`, `filter` (size, side, rate): unwanted and unsolved after either,
+    data and then search. `passed` (size, count): states on ways that were walked, and
     unwanted ones among them, states that the oracle lets pass, and unwanted ones.
     `history` (size, rate): see `history_rates`; empty where it is not asked for.
 
@@ -87,89 +103,139 @@ def climbed(row: Row, stop: Callable[[], bool]) -> Artifact | None:
 def history_sizes(row: Row) -> tuple[int, ...]:
     """The sizes at which history is asked about: none for controls or an erring oracle.
 
-    They would say the same again, and so would a reversed coupling.
+    They would say the same again, and so would patches or a coupling.
     """
-    if row["control"] != "none" or row["misses"] > 0.0 or row["coupling"] < 0.0:
+    if not _plain(row) or row["coupling"] != 0.0:
         return ()
     return tuple(n for n in HISTORY_SIZES if n in row["sizes"])
+
+
+def _plain(row: Row) -> bool:
+    """Whether a row is no control, its oracle perfect, and its cells scattered."""
+    return row["control"] == "none" and not (
+        row["misses"] or row["false_alarms"] or row["patch_share"]
+    )
 
 
 def measured_map(row: Row, *, size: int, brief: bool) -> dict[str, Any]:
     """One map; `brief` leaves out what no forecast needs."""
     problem, oracle, rejected = drawn(row, size=size)
-    everyone = problem.starts
-    seed = row["seed"]
+    seed, everyone = row["seed"], problem.starts
+    searching = search_side(problem, seed=seed)
+    learning = data_side(problem, experience=COMPLETE, seed=seed)
 
-    def learn(starts: ndarray, pruning: Pruning) -> Outcome:
-        return pruned_learning(
-            replace(problem, starts=starts), _learner, experience=COMPLETE,
-            oracle=oracle, pruning=pruning, seed=seed, budget=LARGE,
-        )  # fmt: skip
-
-    def search(starts: ndarray, pruning: Pruning) -> Outcome:
-        return pruned_search(
-            replace(problem, starts=starts), _search, oracle=oracle,
-            pruning=pruning, seed=seed, budget=LARGE,
-        )  # fmt: skip
-
-    alone = [search(everyone[k : k + 1], Pruning("lazy")) for k in range(ALONE)]
-    queries = [] if brief else [everyone[:q] for q in TOGETHER if q < everyone.size]
-    asked = [learn(starts, Pruning("lazy")) for starts in queries]
-    whole = learn(everyone, Pruning("lazy"))
-    certified = learn(everyone, Pruning("certify", epsilon=EPSILON, delta=DELTA))
-    eager = learn(everyone[:1], Pruning("eager"))
-    before = _learner(problem, COMPLETE)
-    counts = np.full((len(TOGETHER) + 1, 3), -1)
-    for place, outcome in enumerate(asked):
-        counts[place] = _spent(outcome)
-    counts[-1] = _spent(whole)
-    ledger = certified.ledger
-    execution = whole.execution
+    _, single = prune_lazily(
+        searching, oracle, starts=everyone[:ALONE], budget=LARGE, remembers=False
+    )
+    whole, after = prune_lazily(learning, oracle, starts=everyone, budget=LARGE)
+    single = np.diff(single, axis=0, prepend=0)[:, [0, 3, 2]], single[:, 4] - 1
+    together = np.full((len(TOGETHER) + 1, 3), -1)
+    for place, queries in enumerate((*TOGETHER, everyone.size)):
+        if queries <= everyone.size:
+            together[place] = after[queries - 1, [0, 3, 2]]
+    sides = [learning]
+    if size <= SEARCHED and _plain(row) and row["coupling"] >= 0.0:
+        sides.append(search_side(problem, seed=seed, ties="free"))
+    certificate, left = certificates(sides, oracle)
     return {
         "states": problem.n_states,
         "rejected": rejected,
-        "length": np.mean([_length(problem, one) for one in alone]),
-        "alone": [_spent(outcome) for outcome in alone],
-        "together": counts,
+        "length": single[1].mean(),
+        "alone": single[0],
+        "together": together,
         "matched": np.full((2, 3), -1)
         if brief
-        else [
-            _spent(side(everyone[:MATCHED], Pruning("lazy", ties="random")))
-            for side in (search, learn)
-        ],
-        "eager": [
-            eager.ledger.state_checks,
-            eager.ledger.unique_state_checks,
-            eager.ledger.operations,
-            eager.ledger.backups,
-        ],
-        "eager_search": [
-            _spent(search(everyone[:q], Pruning("eager")))[:2] for q in (MATCHED, 1)
-        ],
-        "certificate": [
-            ledger.unique_state_checks,
-            ledger.rollout_checks,
-            ledger.retrainings,
-            ledger.operations,
-        ],
-        "rates": [
-            before.execution.unwanted.mean(),
-            (execution.unwanted * execution.solved).mean(),
-            1.0 - execution.clean.mean(),
-            certified.execution.unwanted.mean(),
-        ],
-        "audit": [-1.0] * len(SHARES)
-        if brief
-        else [
-            learn(everyone, Pruning("audit", share=f)).execution.unwanted.mean()
-            for f in SHARES
-        ],
+        else matched(problem, oracle, seed=seed),
+        **shown_everything(learning, oracle),
+        "certificate": certificate,
+        "left": left,
+        "rates": rates(learning, oracle, whole),
+        **partly_shown(learning, oracle, brief=brief),
         "passed": passed(problem, oracle, whole),
     }
 
 
-def _learner(problem: Problem, experience: Experience) -> Outcome:
-    return certainty_equivalent(problem, seed=0, budget=LARGE, experience=experience)
+def matched(problem: Problem, oracle: Oracle, *, seed: int) -> list[Any]:
+    """What 16 queries cost search and data, ties broken at random on either side."""
+    sides = (
+        search_side(problem, seed=seed, ties="random"),
+        data_side(problem, experience=COMPLETE, seed=seed, ties="random"),
+    )
+    some = problem.starts[:MATCHED]
+    return [
+        prune_lazily(side, oracle, starts=some, budget=LARGE)[1][-1, [0, 3, 2]]
+        for side in sides
+    ]
+
+
+def certificates(
+    sides: Sequence[Side], oracle: Oracle
+) -> tuple[Int[ndarray, "side count"], Float[ndarray, " side"]]:
+    """What certificates cost, and the share of queries that they left unwanted."""
+    counts, left = np.full((2, 5), -1), np.full(2, -1.0)
+    for place, side in enumerate(sides):
+        found = certify(side, oracle, epsilon=EPSILON, delta=DELTA, budget=LARGE)
+        ledger = found.ledger
+        restarts = ledger.replans + max(ledger.retrainings - 1, 0)
+        counts[place] = (
+            ledger.unique_state_checks, ledger.state_checks, ledger.rollout_checks,
+            restarts, ledger.operations,
+        )  # fmt: skip
+        left[place] = found.execution.unwanted.mean()
+    return counts, left
+
+
+def shown_everything(learning: Side, oracle: Oracle) -> dict[str, list[int]]:
+    """What eager inspection costs: data shown item by item, and search by state."""
+    ledger = learned_without(learning, oracle.says).ledger
+    problem = learning.problem
+    left = without(problem, oracle.says)
+    searched = _search(replace(left, starts=problem.starts[:MATCHED])).ledger
+    every = problem.n_states
+    return {
+        # One query is an item that data show as well.
+        "eager": [
+            ledger.environment_steps + 1, every, ledger.operations, ledger.backups,
+        ],
+        "eager_search": [every, searched.operations],
+    }  # fmt: skip
+
+
+def rates(learning: Side, oracle: Oracle, whole: Outcome) -> list[float]:
+    """What lazy pruning of all queries leaves unwanted and unsolved; see `climbed`."""
+    before = learned_without(learning, np.zeros_like(oracle.says)).execution
+    execution, let = whole.execution, ~oracle.says[learning.problem.starts]
+    return [
+        before.unwanted.mean(),
+        (execution.unwanted * execution.solved).mean(),
+        1.0 - execution.clean.mean(),
+        1.0 - execution.solved.mean(),
+        1.0 - execution.solved[let].mean() if let.any() else 1.0,
+    ]
+
+
+def partly_shown(
+    learning: Side, oracle: Oracle, *, brief: bool
+) -> dict[str, Float[ndarray, "side rate"]]:
+    """What is left on either side by an audit, and by a filter learned from a few."""
+    found = {name: np.full((2, 2), -1.0) for name in ("audit", "filter")}
+    if brief:
+        return found
+    problem = learning.problem
+    some = replace(problem, starts=problem.starts[:SAMPLED])
+    for name, pruning in (
+        ("audit", Pruning("audit", share=AUDITED)),
+        ("filter", Pruning("filter", checks=FILTER_CHECKS, width=FILTER_WIDTH)),
+    ):
+        gone, _ = taken_away(problem, oracle, pruning, seed=learning.seed)
+        sides = (learned_without(learning, gone), _search(without(some, gone)))
+        for place, side in enumerate(sides):
+            execution = side.execution
+            found[name][place] = (
+                (execution.unwanted * execution.solved).mean(),
+                1.0 - execution.solved.mean(),
+            )
+    return found
 
 
 def _search(problem: Problem) -> Outcome:
@@ -177,32 +243,18 @@ def _search(problem: Problem) -> Outcome:
     return a_star(problem, seed=0, budget=LARGE)
 
 
-def _spent(outcome: Outcome) -> tuple[int, int, int]:
-    """Different states checked, operations, and how often it started over."""
-    ledger = outcome.ledger
-    restarts = ledger.replans + max(ledger.retrainings - 1, 0)
-    return ledger.unique_state_checks, ledger.operations, restarts
-
-
-def _length(problem: Problem, outcome: Outcome) -> float:
-    """Steps of the way that one query ends with."""
-    return float(-outcome.execution.returned[0])
-
-
 def drawn(row: Row, *, size: int) -> tuple[Problem, Oracle, int]:
     """The map of a row and size, its oracle, and how many drawings were rejected.
 
-    Queries stand in a random order.
-
-    With shuffled
-    labels other cells are unwanted than the ones that the coupling chose,
-    as many, at random, and queries are again cells with a clean way. With a shuffled
-    oracle the world stays as it is.
+    Queries stand in a random order. With shuffled labels other cells are unwanted than
+    the ones that the coupling chose, as many, at random, and queries are again cells
+    with a clean way. With a shuffled oracle the world stays as it is.
     """
     seed = row["seed"]
     found = grid_map(
         size=size, seed=seed, wall_share=row["wall_share"],
         unwanted_share=row["unwanted_share"], coupling=row["coupling"], queries=None,
+        patch=row["patch_share"] * size,
     )  # fmt: skip
     problem = found.problem
     rejected = found.rejected
@@ -215,7 +267,9 @@ def drawn(row: Row, *, size: int) -> tuple[Problem, Oracle, int]:
     if row["control"] == "oracle shuffled":
         oracle = shuffled(problem, seed=seed)
     else:
-        oracle = erring(problem, misses=row["misses"], false_alarms=0.0, seed=seed)
+        oracle = erring(
+            problem, misses=row["misses"], false_alarms=row["false_alarms"], seed=seed
+        )
     return problem, oracle, rejected
 
 

@@ -17,7 +17,7 @@ from tegum.arrays import Artifact
 from tegum.design import Row
 from tegum.measures.facts import Measure
 from tegum.statistics import slope_weights
-from tegum.studies._pruning_ladders import EPSILON, MATCHED, SHARES, SIZES, TOGETHER
+from tegum.studies._pruning_ladders import EPSILON, MATCHED, SIZES, TOGETHER
 
 DROPPED = 2
 """Sizes left out of every fit, the smallest."""
@@ -28,9 +28,22 @@ RATES = (
     "rate_before",
     "rate_after",
     "failed_after",
+    "unsolved_after",
+    "cut_off_after",
     "certificate_residual",
+    "rate_before_large",
     "audit_rate_small",
     "audit_rate_large",
+    "audit_rate_search",
+    "filter_rate",
+    "filter_rate_search",
+    "filter_unsolved",
+)
+CERTIFICATES = (
+    "certificate_ratio",
+    "certificate_raw_ratio",
+    "certificate_operations_ratio",
+    "certificate_restarted_ratio",
 )
 HISTORY = (
     "history_rate_before",
@@ -49,13 +62,18 @@ NUMBERS = (
     "share_all",
     "share_certificate",
     "mean_share_all",
+    "middle_share_all",
     "matched_ratio",
     "matched_exponent_gap",
     "matched_operations_ratio",
     "restarted_operations_ratio",
     "eager_operations_ratio",
+    *CERTIFICATES,
+    "certificate_exponent_gap",
+    "queries_worth_a_certificate",
     *RATES,
     "certificate_breaches",
+    "search_breaches",
     "missed_selection",
     *HISTORY,
 )
@@ -74,8 +92,8 @@ def costs_of(artifact: Artifact) -> dict[str, Float[ndarray, " size"]]:
         "expansions": alone[:, 1],
         "sixteen": a["together"][:, TOGETHER.index(MATCHED), 0],
         "all": a["together"][:, -1, 0],
-        "certificate": a["certificate"][:, 0],
-        "passes": a["certificate"][:, 1],
+        "certificate": a["certificate"][:, 0, 0],
+        "passes": a["certificate"][:, 0, 2],
         "search": a["matched"][:, 0, 0],
         "data": a["matched"][:, 1, 0],
     }
@@ -127,7 +145,8 @@ def pruning(artifact: Artifact, row: Row) -> dict[str, float]:
       than the power law's; above 0 the power law forecasts better.
     - `share_<cost>`: different states checked as a share of all, at the largest
       fitted size; 1 over it is what eager inspection of complete data costs beside
-      it. `mean_share_all` is the mean over the fitted sizes.
+      it. `mean_share_all` is the mean over the fitted sizes, `middle_share_all` over
+      those from 32 x 32 to 91 x 91 (of any ladder that has some).
     - `matched_ratio`: checks on the data's side over those on search's, both lazy, 16
       queries, ties at random, geometric mean over fitted sizes; likewise the
       difference of their exponents, and the ratio of operations at the largest one,
@@ -136,12 +155,26 @@ def pruning(artifact: Artifact, row: Row) -> dict[str, float]:
       too; worked out, each retraining at what it costs on the map without anything
       unwanted, the least that it can. `eager_operations_ratio`: data's side over
       search's where both are shown every state beforehand, 16 queries.
+    - `certificate_ratio`, `..._raw_ratio`: checks of data's certificate over those of
+      search's own, different ones and with repetitions, geometric mean over the fitted
+      sizes at which search earns one; `certificate_exponent_gap` is how fast the log of
+      the first grows with that of the states. `certificate_operations_ratio`: the same
+      of operations at the largest of them, `certificate_restarted_ratio` if data's side
+      were to start over after each refusal too.
+    - `queries_worth_a_certificate`: how many single queries, each on a map of which
+      nothing is known, cost as many checks as one certificate; largest fitted size.
     - `rate_before`, `rate_after`: share of queries whose solution is unwanted, before
-      and after lazy pruning for all queries; `failed_after` counts unsolved ones too.
-      Means over the fitted sizes. `certificate_residual`: the largest share that a
-      certificate left at any size; `certificate_breaches`: maps on which it left more
-      than it promises. `audit_rate_small`, `..._large`: what is left when
-      nine states in ten were audited, at the smallest and largest fitted size.
+      and after lazy pruning for all queries; `unsolved_after` is the share without a
+      solution, `cut_off_after` that share among queries at whose start the oracle does
+      not balk, and `failed_after` counts unwanted and unsolved ones. Means over the
+      fitted sizes. `certificate_residual`: the largest share that data's certificate
+      left at any size; `certificate_breaches`, `search_breaches`: maps on which either
+      side's left more than it promises.
+    - `rate_before_large`: `rate_before` at the largest fitted size.
+      `audit_rate_small`, `..._large`: what is left when nine states in ten were
+      audited, at the smallest and largest fitted size; `audit_rate_search`: on search's
+      side, at the largest. `filter_rate`, `filter_rate_search`: what is left by a
+      filter learned from 200 answers, there; `filter_unsolved`: what it cuts off.
     - `missed_selection`: how much more common unwanted states are on the ways that are
       taken than among all states that the oracle lets pass. 1 is chance; above it the
       optimiser selects the oracle's mistakes. NaN where the oracle makes none.
@@ -165,20 +198,34 @@ def pruning(artifact: Artifact, row: Row) -> dict[str, float]:
         }
     for cost in ("one", "sixteen", "all", "certificate"):
         found[f"share_{cost}"] = float(costs[cost][-2] / states[-2])
-    found["mean_share_all"] = float((costs["all"] / states)[fitted].mean())
+    shares = costs["all"] / states
+    found["mean_share_all"] = float(shares[fitted].mean())
+    inside = [32 <= size <= 91 for size in a["sizes"][:-1].tolist()]
+    middle = shares[:-1][inside]
+    found["middle_share_all"] = float(middle.mean()) if middle.size else math.nan
     ratio = np.log2(costs["data"][fitted] / costs["search"][fitted])
     found["matched_ratio"] = float(2.0 ** ratio.mean())
     found["matched_exponent_gap"] = float(
         slope_weights(np.log2(states[fitted])) @ ratio
     )
-    found |= _operations(a)
-    rates = a["rates"]
-    found |= dict(zip(RATES, (*rates[fitted, :3].mean(axis=0), rates[:, 3].max()),
-                      strict=False))  # fmt: skip
-    found["certificate_breaches"] = float((rates[:, 3] > EPSILON).sum())
-    audit = a["audit"][:, SHARES.index(0.9)]
-    found["audit_rate_small"] = float(audit[DROPPED])
-    found["audit_rate_large"] = float(audit[-2])
+    found |= _operations(a) | _certificates(a, states)
+    found["queries_worth_a_certificate"] = float(
+        costs["certificate"][-2] / costs["one"][-2]
+    )
+    found |= dict(zip(RATES[:5], a["rates"][fitted].mean(axis=0), strict=True))
+    left = a["left"]
+    found["certificate_residual"] = float(left[:, 0].max())
+    found["certificate_breaches"] = float((left[:, 0] > EPSILON).sum())
+    found["search_breaches"] = (
+        float((left[:, 1] > EPSILON).sum()) if (left[:, 1] >= 0.0).any() else math.nan
+    )
+    found["rate_before_large"] = float(a["rates"][-2, 0])
+    found["audit_rate_small"] = float(a["audit"][DROPPED, 0, 0])
+    found["audit_rate_large"] = float(a["audit"][-2, 0, 0])
+    found["audit_rate_search"] = float(a["audit"][-2, 1, 0])
+    (learned, cut), (searched, _) = a["filter"][-2].tolist()
+    found |= {"filter_rate": learned, "filter_rate_search": searched}
+    found["filter_unsolved"] = cut
     found["missed_selection"] = _selection(a["passed"][fitted].sum(axis=0))
     asked = a["history"].shape[0] > 0
     at = a["history"].mean(axis=0) if asked else np.full(len(HISTORY), math.nan)
@@ -194,8 +241,30 @@ def _operations(arrays: Mapping[str, ndarray]) -> dict[str, float]:
     return {
         "matched_operations_ratio": repaired / searched,
         "restarted_operations_ratio": afresh / searched,
-        "eager_operations_ratio": learned / int(arrays["eager_search"][-2, 0, 1]),
+        "eager_operations_ratio": learned / int(arrays["eager_search"][-2, 1]),
     }
+
+
+def _certificates(
+    arrays: Mapping[str, ndarray], states: Float[ndarray, " size"]
+) -> dict[str, float]:
+    """Data's certificate beside search's own, where both were earned."""
+    data, search = np.moveaxis(arrays["certificate"].astype(np.float64), 1, 0)
+    both = np.flatnonzero(search[:, 0] > 0.0)
+    both = both[(both >= DROPPED) & (both < len(states) - 1)]
+    names = (*CERTIFICATES, "certificate_exponent_gap")
+    if both.size < 2:
+        return dict.fromkeys(names, math.nan)
+    ratio = np.log2(data[both, :2] / search[both, :2])
+    last = both[-1]
+    _, _, learned, backups = arrays["eager"][last].tolist()
+    afresh = learned + data[last, 3] * backups
+    different, repeated = 2.0 ** ratio.mean(axis=0)
+    worth = (
+        different, repeated, data[last, 4] / search[last, 4], afresh / search[last, 4],
+        slope_weights(np.log2(states[both])) @ ratio[:, 0],
+    )  # fmt: skip
+    return dict(zip(names, map(float, worth), strict=True))
 
 
 def _selection(passed: ndarray) -> float:
@@ -211,7 +280,7 @@ _BOUNDED = (*RATES, *HISTORY, *(n for n in NUMBERS if "share_" in n))
 
 PRUNING = Measure(
     name="pruning",
-    version=2,
+    version=3,
     function=pruning,
     numbers=NUMBERS,
     ranges={
@@ -220,8 +289,11 @@ PRUNING = Measure(
             (
                 "matched_ratio",
                 *(number for number in NUMBERS if "operations_ratio" in number),
+                *CERTIFICATES,
+                "queries_worth_a_certificate",
                 "missed_selection",
                 "certificate_breaches",
+                "search_breaches",
             ),
             _POSITIVE,
         ),
@@ -260,7 +332,7 @@ def checks(artifact: Artifact, row: Row) -> dict[str, float]:
 
 CHECKS = Measure(
     name="checks",
-    version=1,
+    version=2,
     function=checks,
     numbers=CHECK_NUMBERS,
     ranges=dict.fromkeys(CHECK_NUMBERS, _POSITIVE),

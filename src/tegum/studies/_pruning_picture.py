@@ -49,7 +49,9 @@ def costs_and_regimes(results: Results, verdicts: Sequence[Verdict]) -> go.Figur
             "Times that eager data are dearer<br>than lazy search, 128 x 128",
         ],
     )
-    usual = results.where(sizes=[SIZES], control="none", misses=0.0)
+    usual = results.where(
+        sizes=[SIZES], control="none", misses=0.0, false_alarms=0.0, patch_share=0.0
+    )
     _add_costs(figure, usual.where(coupling=0.0))
     _add_map(figure, usual)
     style(figure, height=560)
