@@ -144,7 +144,7 @@ def test_the_board_holds_what_a_picture_needs():
         ({"method": "magic"}, "must be one of breadth_first"),
         ({"method": "a_star", "budget": 0}, "whole number from 1"),
         ({"method": "a_star", "complete": True}, "learns from no data"),
-        ({"method": "breadth_first", "pruning": "certify"}, "such a search is A's"),
+        ({"method": "breadth_first", "pruning": "certify"}, "such a search is A"),
         (
             {"method": "certainty_equivalent", "pruning": "lazy", "ties": "free"},
             "a policy takes the same action",
