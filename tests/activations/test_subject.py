@@ -279,6 +279,33 @@ def test_what_is_in_the_store_is_not_read_again(tmp_path):
     same(store.artifact(key), train(subject, everything(subject)[:1])[0])
 
 
+def test_a_long_pass_is_done_once_though_its_points_are_asked_for_in_turn(monkeypatch):
+    """The bits are those of points that are asked for together."""
+    monkeypatch.setattr("tegum.activations.subject.LONG_PASS_SECONDS", 0.0)
+    model, batches = tiny("gpt2"), []
+    subject = ModelActivations(model, TEXT, "all", blocks=4, batch=4)
+    handle = model.transformer.register_forward_hook(lambda *given: batches.append(1))
+    rows = [row for row in everything(subject) if row["seed"] == 1]
+    expected = [a for a, row in zip(ALONE, ROWS, strict=True) if row["seed"] == 1]
+    found = train(subject, rows[:1])
+    assert len(batches) == 4
+    found += train(subject, rows[1:5])
+    found += train(subject, rows[5:])
+    assert len(batches) == 4
+    train(subject, rows[3:5])  # what was handed over is gone
+    handle.remove()
+    assert len(batches) == 8
+    for artifact, other in zip(found, expected, strict=True):
+        same(artifact, other)
+
+
+def test_chunks_of_a_run_end_where_blocks_do():
+    """The first point of a block stands for the cost of all of them."""
+    costs = [SUBJECT.core_seconds(row) for row in ROWS]
+    first = [row["point"] == ROWS[0]["point"] for row in ROWS]
+    assert [cost > 0 for cost in costs] == first
+
+
 def test_a_stop_is_heard_between_batches_and_finished_passes_are_kept():
     subject = ModelActivations(tiny("gpt2"), TEXT, blocks=8, batch=2)
     rows = everything(subject)
@@ -527,7 +554,6 @@ def test_a_subject_that_can_read_nothing_is_refused(given, said):
 
 def test_shares_of_the_tokens_add_up_to_the_text():
     assert sum(SUBJECT.tokens(row) for row in ROWS) == pytest.approx(IDS.size)
-    assert all(SUBJECT.core_seconds(row) > 0 for row in ROWS)
     assert all(SUBJECT.memory_bytes(row) > 0 for row in ROWS)
     assert len({SUBJECT.together(row) for row in ROWS}) == 4
 

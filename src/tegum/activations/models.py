@@ -70,6 +70,18 @@ class OpenedModel:
         return sum(parameter.numel() for parameter in self.module.parameters())
 
     @property
+    def n_weights_in_use(self) -> int:
+        """How many weights each token is multiplied with: no table, no head."""
+        table = library("torch").nn.Embedding
+        module = getattr(self.module, "base_model", self.module)
+        return sum(
+            parameter.numel()
+            for part in module.modules()
+            if not isinstance(part, table)
+            for parameter in part.parameters(recurse=False)
+        )
+
+    @property
     def vocabulary(self) -> int | None:
         """How many token ids it knows; None where its embedding can not be found."""
         table = self._embedding()

@@ -44,12 +44,15 @@ class OutOfMemory(ValueError):
 
 @dataclass(frozen=True, eq=False)
 class Pass:
-    """What is done in one go: `wanted` maps each point to the position of its row."""
+    """What is done in one go: `wanted` maps each point to the position of its row.
+
+    None stands for a row that nobody has asked for yet.
+    """
 
     model: OpenedModel
     text: Text
     row: Mapping[str, Any]
-    wanted: Mapping[Point, int]
+    wanted: Mapping[Point, int | None]
     start: int
     stop: int
 

@@ -8,10 +8,11 @@ from functools import cached_property
 from typing import Any
 
 from tegum.activations.columns import BATCH, BLOCKS, ROTATIONS, SAMPLE_EVERY, factors_of
+from tegum.activations.fitting import block, check_fit
 from tegum.activations.layouts import Point
 from tegum.activations.libraries import library
 from tegum.activations.models import OpenedModel, open_model
-from tegum.activations.passes import Pass, hooked, takes_of
+from tegum.activations.passes import Found, Pass, hooked
 from tegum.activations.points import resolve
 from tegum.activations.text import Text
 from tegum.activations.threads import Work, in_threads
@@ -23,6 +24,9 @@ ERRORS_SHOWN = 4
 
 OPERATIONS_PER_SECOND = 2e10
 """What one core is taken to do, to tell about how long a row takes."""
+
+LONG_PASS_SECONDS = 5.0
+"""From here on a pass is not done twice because its points came in two calls."""
 
 SHARED = ("model", "text", "mode")
 """Factors that all passes under one set of hooks have in common."""
@@ -61,6 +65,7 @@ class ModelActivations:
     law: int = 1
     _points: dict[str, tuple[Point, ...]] = field(init=False, default_factory=dict)
     _fitting: set[tuple[str, str]] = field(init=False, default_factory=set)
+    _left: dict[Any, dict[Point, Found]] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         """Open what is not, and check what can be checked before anything is read."""
@@ -77,7 +82,9 @@ class ModelActivations:
             )
         object.__setattr__(self, "models", tuple(opened))
         object.__setattr__(self, "text", tuple(texts))
-        for model in opened:
+        for model, read in zip(opened, texts, strict=True):
+            check_fit(model, read)
+            self._fitting.add((model.key, read.key))
             self._points[model.key] = resolve(model.module, self.points)
         least = min(text.n_sequences for text in texts)
         every = self.sample_every
@@ -162,37 +169,58 @@ class ModelActivations:
         """
         finished: list[Artifact | None] = [None] * len(rows)
         errors: dict[int, str] = {}
-        passes = self._passes(rows)
+
+        def keep(position: int, found: Found) -> None:
+            if isinstance(found, str):
+                errors[position] = found
+            else:
+                finished[position] = found
+
+        passes = self._passes(rows, keep)
         work = Work(sum(p.n_batches for group in passes.values() for p in group))
         for group in passes.values():
-            with hooked(
-                group[0].model, _wanted(group), group[0].row["mode"]
-            ) as readers:
+            first = group[0]
+            with hooked(first.model, _wanted(group), first.row["mode"]) as readers:
                 for asked, found in in_threads(
                     group, readers, work, workers=workers, progress=progress, stop=stop
                 ):
-                    for point, position in asked.wanted.items():
-                        came = found if isinstance(found, str) else found[point]
-                        if isinstance(came, str):
-                            errors[position] = came
-                        else:
-                            finished[position] = came
+                    self._hand_on(asked, found, keep)
         if errors:
             raise _failed(rows, finished, errors)
         return finished
 
+    def _hand_on(
+        self,
+        asked: Pass,
+        found: Mapping[Point, Found] | str,
+        keep: Callable[[int, Found], None],
+    ) -> None:
+        """Keep what a pass found; for the next call what was not asked for yet."""
+        for point, position in asked.wanted.items():
+            came = found if isinstance(found, str) else found[point]
+            if position is not None:
+                keep(position, came)
+            elif not isinstance(found, str):
+                self._left.setdefault(self.together(asked.row), {})[point] = came
+
     def core_seconds(self, row: Row) -> float:
-        """About how long one core needs for a row: its share of the pass."""
+        """About how long one core needs for a row.
+
+        That of a whole pass for the first of the points, nothing for the others, which
+        are read in the same pass: so chunks end where blocks do.
+        """
+        points = self._points[row["model"]]
+        return 0.0 if row["point"] != points[0].name else self._pass_seconds(row)
+
+    def _pass_seconds(self, row: Row) -> float:
         model = self._models[row["model"]]
-        tokens = self._tokens(row)
+        tokens, points = self._tokens(row), len(self._points[row["model"]])
         width = getattr(getattr(model.module, "config", None), "hidden_size", 64)
-        points = len(self._points[row["model"]])
-        layers = sum(1 for _ in model.module.modules())
-        return (
-            tokens * 2.0 * model.n_parameters / OPERATIONS_PER_SECOND / points
-            + tokens * width * (3e-9 + 2e-10 * row["rotations"] * width / 50)
-            + 2e-5 * layers * tokens / row["sequence_length"] / row["batch"] / points
-        )
+        turned = row["rotations"] * width / row["sample_every"]
+        operations = 2.0 * model.n_weights_in_use + points * width * (60 + 4 * turned)
+        parts = sum(1 for _ in model.module.modules())
+        batches = tokens / row["sequence_length"] / row["batch"]
+        return tokens * operations / OPERATIONS_PER_SECOND + 2e-5 * parts * batches
 
     def memory_bytes(self, row: Row) -> int:
         """About how much memory a row takes while it is read and stored."""
@@ -293,55 +321,37 @@ class ModelActivations:
         start, stop = block(text.n_sequences, row["blocks"], row["seed"])
         return (stop - start) * text.sequence_length
 
-    def _passes(self, rows: Sequence[Row]) -> dict[tuple[Any, ...], list[Pass]]:
-        """Rows by pass, and passes by what they share."""
-        wanted: dict[tuple[Any, ...], dict[Point, int]] = {}
+    def _passes(
+        self,
+        rows: Sequence[Row],
+        keep: Callable[[int, Found], None],
+    ) -> dict[tuple[Any, ...], list[Pass]]:
+        """Rows by pass, and passes by what they share.
+
+        A long pass that is asked for some of the points reads all of them at once: the
+        others are kept for the next calls, as long as these ask for the block.
+        """
+        wanted: dict[tuple[Any, ...], dict[Point, int | None]] = {}
         for position, row in enumerate(rows):
-            wanted.setdefault(self.together(row), {})[self._point(row)] = position
+            key, point = self.together(row), self._point(row)
+            if point in self._left.get(key, {}):
+                keep(position, self._left[key].pop(point))
+            else:
+                wanted.setdefault(key, {})[point] = position
+        for key in self._left.keys() - {self.together(row) for row in rows}:
+            del self._left[key]
         found: dict[tuple[Any, ...], list[Pass]] = {}
         for points in wanted.values():
-            row = rows[next(iter(points.values()))]
+            row = rows[next(k for k in points.values() if k is not None)]
+            own = self._points[row["model"]]
+            if own[0] in points and self._pass_seconds(row) > LONG_PASS_SECONDS:
+                points |= {point: None for point in own if point not in points}
             model, text = self._models[row["model"]], self._texts[row["text"]]
             start, stop = block(text.n_sequences, row["blocks"], row["seed"])
             shared = tuple(row[name] for name in SHARED)
             asked = Pass(model, text, row, points, start, stop)
             found.setdefault(shared, []).append(asked)
         return found
-
-
-def block(n_sequences: int, blocks: int, number: int) -> tuple[int, int]:
-    """The first sequence of a block, and the one after its last.
-
-    >>> [block(10, 3, k) for k in range(3)]
-    [(0, 3), (3, 6), (6, 10)]
-    """
-    return number * n_sequences // blocks, (number + 1) * n_sequences // blocks
-
-
-def check_fit(model: OpenedModel, text: Text) -> None:
-    """Refuse a text that a model can not read.
-
-    Raises:
-        ValueError: token ids beyond the model's vocabulary, sequences longer than it
-            has positions for, or padding that it would not know of.
-    """
-    known, most = model.vocabulary, model.positions
-    if known is not None and text.largest >= known:
-        raise ValueError(
-            f"the tokenizer does not fit {model.label}: {text.label} holds the token "
-            f"{text.largest}, and the model knows 0 to {known - 1}; take the tokenizer "
-            "that was saved with it"
-        )
-    if most is not None and text.sequence_length > most:
-        raise ValueError(
-            f"sequences of {text.label} have {text.sequence_length} tokens, and "
-            f"{model.label} has {most} positions; give `sequence_length` up to {most}"
-        )
-    if text.lengths is not None and "attention_mask" not in takes_of(model.module):
-        raise ValueError(
-            f"{text.label} is padded, and {model.label} takes no attention mask; give "
-            'the text with cut="packed"'
-        )
 
 
 def _opened(model: Any) -> OpenedModel:
@@ -374,4 +384,4 @@ def _failed(
     )
 
 
-__all__ = ["ModelActivations", "block", "check_fit"]
+__all__ = ["ModelActivations"]
