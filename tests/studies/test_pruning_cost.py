@@ -14,6 +14,7 @@ from tegum.studies import _pruning_maps as maps
 from tegum.studies import _pruning_measures as measures
 from tegum.studies import _pruning_picture as picture
 from tegum.studies import pruning_cost as asked
+from tegum.studies._pruning_answer import CONTROL_CLAIMS
 from tegum.studies._pruning_ladders import SIZES, TOGETHER, PruningLadders
 from tegum.studies._pruning_measures import CHECKS, PRUNING, forecasts, power_law
 from tegum.studies._pruning_regimes import regimes
@@ -352,7 +353,7 @@ def test_the_answer_is_sentences_for_every_word(word):
 
 def test_the_answer_names_the_controls_that_are_undecided():
     said = STUDY.answer(invented.verdicts(STUDY, "undecided"))
-    for name in asked.CONTROL_CLAIMS:
+    for name in CONTROL_CLAIMS:
         assert f"'{name}'" in said
     assert "undecided" not in STUDY.answer(invented.verdicts(STUDY, "supported"))
 

@@ -80,13 +80,11 @@ optimiser goes), labels shuffled after the coupling chose them, and the oracle s
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from tegum.claims import (
     Claim,
     Part,
-    Verdict,
     above,
     below,
     between,
@@ -96,7 +94,7 @@ from tegum.claims import (
 )
 from tegum.claims.estimands import Estimand
 from tegum.design import Design, grid
-from tegum.studies._answers import assembled
+from tegum.studies._pruning_answer import answer
 from tegum.studies._pruning_errors import errors
 from tegum.studies._pruning_figures import controls, forecasts, prices
 from tegum.studies._pruning_ladders import SIZES, PruningLadders
@@ -522,115 +520,6 @@ CLAIMS = [
     ),
 ]
 
-# --- the answer ----------------------------------------------------------------------
-
-SAID = {
-    "matched": {
-        "supported": "Like for like, pruning data and pruning search ask for the same "
-        "checks",
-        "refuted": "Even like for like, pruning data and pruning search differ in "
-        "checks",
-        "undecided": "Whether data and search cost the same checks like for like is "
-        "undecided",
-    },
-    "every-query": {
-        "supported": ", and for every possible query as many as inspecting all data.",
-        "refuted": ", but for every possible query not as many as inspecting all data.",
-        "undecided": "; how every possible query compares with inspecting all data is "
-        "undecided.",
-    },
-    "one-query": {
-        "supported": " For one query they do not: data's checks are more, and grow "
-        "faster with the states.",
-        "refuted": " For one query data's checks are not both more and faster growing.",
-        "undecided": " For one query the comparison is undecided.",
-    },
-    "strong-coupling": {
-        "as data": " Under strong coupling one query's checks grow as fast as data's.",
-        "below data": " Under strong coupling too one query's checks grow slower.",
-        "above data": " Under strong coupling one query's checks grow faster.",
-        "refuted": " Under strong coupling one query's checks do not grow as the "
-        "states do.",
-        "undecided": " Whether strong coupling changes that is undecided.",
-    },
-    "certificate-of-search": {
-        "as dear": " A certificate costs search as many checks as data",
-        "data dearer": " A certificate costs data more checks than search",
-        "search dearer": " A certificate costs search more checks than data",
-        "refuted": " A certificate does not cost search as many checks as data",
-        "undecided": " Whether a certificate costs search as many checks as data is "
-        "undecided",
-    },
-    "certificate-operations": {
-        "search dearer": ", and more operations.",
-        "as dear": ", and as many operations.",
-        "data dearer": ", and fewer operations.",
-        "refuted": ", and not more operations.",
-        "undecided": "; which costs more operations is undecided.",
-    },
-    "forecast": {
-        "supported": " Power laws forecast the size held out on most ladders, for "
-        "every query and a certificate.",
-        "refuted": " Power laws do not forecast the size held out as said.",
-        "undecided": " Whether power laws forecast the size held out is undecided.",
-    },
-    "laws-alike": {
-        "supported": " Without coupling a cost that saturates forecasts it as well: "
-        "exponents are slopes over these sizes, and no law.",
-        "refuted": " Without coupling the power law and a cost that saturates do not "
-        "forecast it alike.",
-        "undecided": " Whether a cost that saturates forecasts it as well is "
-        "undecided: exponents are slopes over these sizes, and no law.",
-    },
-    "repair-and-restart": {
-        "supported": " In operations lazy learning is cheaper because it repairs; if "
-        "it started over as search does, it would be dearer.",
-        "refuted": " In operations repairing and starting over do not compare as said.",
-        "undecided": " How repairing and starting over compare in operations is "
-        "undecided.",
-    },
-    "history": {
-        "supported": " Where history decides, pruning trajectories can not do it at "
-        "all, and search can.",
-        "refuted": " Where history decides, pruning trajectories is not as predicted.",
-    },
-    "audit": {
-        "supported": " Nine tenths of an audit leave much unwanted, more at 128 x 128 "
-        "than at 16 x 16.",
-        "refuted": " An audit of nine tenths does not fail as predicted.",
-    },
-    "misses": {
-        "supported": " What an oracle misses leaves solutions unwanted",
-        "refuted": " What an oracle misses leaves few solutions unwanted",
-        "undecided": " How much an oracle's misses leave unwanted is undecided",
-    },
-    "false-alarms": {
-        "supported": "; its false alarms leave queries unsolved instead.",
-        "refuted": "; its false alarms do not cost queries as predicted.",
-        "undecided": "; what its false alarms cost is undecided.",
-    },
-    "filter": {
-        "supported": " A filter learned from 200 answers is not enough, on either "
-        "side.",
-        "refuted": " A filter learned from 200 answers does not fail as predicted.",
-    },
-    "mistakes-selected": {
-        "selected": " The ways taken seek the oracle's mistakes.",
-        "chance": " The ways taken meet the oracle's mistakes by chance.",
-        "avoided": " The ways taken avoid the oracle's mistakes.",
-    },
-}
-"""What each verdict adds to the answer, by the region that holds or by its word."""
-
-
-CONTROL_CLAIMS = ("coupling-reversed", "labels-shuffled", "oracle-shuffled")
-
-
-def answer(verdicts: Sequence[Verdict]) -> str:
-    """What the verdicts say together, for and against the comment."""
-    return assembled(verdicts, SAID, controls=CONTROL_CLAIMS)
-
-
 STUDY = Study(
     name="pruning-cost",
     question="Does it cost as many checks to keep an optimiser from the unwanted by "
@@ -674,8 +563,8 @@ STUDY = Study(
             "pruning-controls",
             "Negative controls, the shuffled oracle on ladders up to 64 x 64 and "
             "shuffled labels up to 128 x 128: medians over ladders, bars from the "
-            "tenth to the ninetieth of a hundred. Shares of states are means over 32 x 32 to "
-            "91 x 91, or up to 45 x 45 on the shortest ladders.",
+            "tenth to the ninetieth of a hundred. Shares of states are means over 32 x "
+            "32 to 91 x 91, or up to 45 x 45 on the shortest ladders.",
             controls,
             where={"patch_share": 0.0, "misses": 0.0, "false_alarms": 0.0},
         ),
@@ -683,11 +572,11 @@ STUDY = Study(
             "pruning-errors",
             "An oracle that errs, and pruning that sees only a part: what lazy pruning "
             "for every query leaves unwanted and unsolved by the oracle's rate of "
-            "misses or of false alarms, means over 16 x 16 to 91 x 91; and what an audit of "
-            "nine tenths of the states and a filter learned from 200 answers leave "
-            "unwanted on either side, scattered cells at 128 x 128 and patches at 91 x "
-            "91. Medians over ladders, bars from the tenth to the ninetieth of a "
-            "hundred.",
+            "misses or of false alarms, means over 16 x 16 to 91 x 91 (without error, "
+            "to 128 x 128); and what an audit of nine tenths of the states and a "
+            "filter learned from 200 answers leave unwanted on either side, scattered "
+            "cells at 128 x 128 and patches at 91 x 91. Medians over ladders, bars "
+            "from the tenth to the ninetieth of a hundred.",
             errors,
             where={"control": "none", "sizes": [SIZES, MIDDLE]},
         ),
