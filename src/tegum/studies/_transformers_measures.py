@@ -17,6 +17,7 @@ The first token of a sequence is kept apart throughout. A name without a number,
 from __future__ import annotations
 
 import contextlib
+import functools
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -187,10 +188,11 @@ def basis_numbers(
     h = np.asarray(activations, dtype=np.float64)
     m, whole = h.shape[-1], summarise(h)
     centred = h - whole.mean
-    drawn = random_rotations(m, count=rotations, generator=stream(0, f"rotation {m}"))
-    turned = [_weighted_kurtosis(centred @ Q.T) for Q in drawn]
+    turned = [
+        _weighted_kurtosis(_product(centred, Q.T)) for Q in _rotations(m, rotations)
+    ]
     null = random_excess_kurtosis_per_vector(m)
-    covariance = centred.T @ centred
+    covariance = _product(centred.T, centred)
     squared = float((covariance**2).sum())
     trace = float(np.trace(covariance))
     return {
@@ -200,6 +202,22 @@ def basis_numbers(
         "participation": participation_ratio(whole) / m,
         "effective_dimensions": trace**2 / squared if squared else math.nan,
     }
+
+
+@functools.cache
+def _rotations(m: int, count: int) -> Float[ndarray, "rotation unit unit"]:
+    """The fixed rotations of m units, the same at every call."""
+    return random_rotations(m, count=count, generator=stream(0, f"rotation {m}"))
+
+
+def _product(a: ndarray, b: ndarray) -> ndarray:
+    """`a b` by PyTorch, whose threads can be held at one: no bit then depends on them.
+
+    NumPy's library of linear algebra takes as many as it was started with.
+    """
+    import torch
+
+    return (torch.from_numpy(a) @ torch.from_numpy(b)).numpy()
 
 
 def _weighted_kurtosis(centred: Float[ndarray, "vector unit"]) -> float:
@@ -326,12 +344,12 @@ def _basis(
     _require_layers(row, layers)
     if artifact.status == "diverged":
         return dict.fromkeys(measure.numbers, math.nan)
+    found = {}
     with one_thread():
         activations = Network.of(artifact, row).activations()
-    found = {}
-    for place, h in activations.items():
-        rest = h[:, 1:].reshape(-1, h.shape[-1])
-        found |= {f"{place}_{n}": v for n, v in basis_numbers(rest).items()}
+        for place, h in activations.items():
+            rest = h[:, 1:].reshape(-1, h.shape[-1])
+            found |= {f"{place}_{n}": v for n, v in basis_numbers(rest).items()}
     for kind in KINDS:
         for number in BASIS_NUMBERS:
             each = [found[f"{kind}_{k}_{number}"] for k in range(layers)]
