@@ -75,11 +75,11 @@ from tegum.studies._answers import assembled
 from tegum.studies._compute_picture import (
     compute_buys,
     controls_figure,
-    plateaus_figure,
     pruned_boards,
     split_figure,
     two_by_two,
 )
+from tegum.studies._compute_plateaus import plateaus_figure
 from tegum.studies._compute_subject import REACHED, SPLIT, SpentCompute
 from tegum.study import Figure, Study
 
