@@ -132,8 +132,11 @@ def test_tokens_are_kept_in_a_folder_and_found_there(tmp_path):
     stamp = file.stat().st_mtime_ns
     second = Corpus(folder).tokens(270, folder=kept)
     assert file.stat().st_mtime_ns == stamp
+    file.write_bytes(file.read_bytes()[:1000])
+    third = Corpus(folder).tokens(270, folder=kept)
     for name, value in vars(first).items():
         assert np.array_equal(value, getattr(second, name)), name
+        assert np.array_equal(value, getattr(third, name)), name
 
 
 MISTAKES = [

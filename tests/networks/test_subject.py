@@ -1,5 +1,6 @@
 """Small transformers as a subject: the row law, studies, and mistakes."""
 
+import os
 import re
 import subprocess
 import sys
@@ -144,6 +145,19 @@ def test_a_study_of_networks_is_executed_like_any_other(subject, tmp_path):
     assert module(torch.zeros(1, 5, dtype=torch.long)).logits.shape == (1, 5, 300)
     memory = execute(study, Store.in_memory(), workers=1)
     assert list(memory["heldout_loss"]) == list(results["heldout_loss"])
+
+
+def test_a_network_that_was_half_written_is_swept_away(tmp_path):
+    store = Store.open(tmp_path / "store")
+    with store.folders(["key"]) as (folder,):
+        half, fresh = folder / ".dead.tmp", folder / ".alive.tmp"
+        for path in (half, fresh):
+            path.mkdir(parents=True)
+            (path / "config.json").touch()
+    os.utime(half, (0, 0))
+    store.sweep()
+    assert not half.exists()
+    assert fresh.exists()
 
 
 def test_the_text_and_a_gpu_are_part_of_the_key(subject, files):

@@ -7,12 +7,13 @@ byte-level BPE that saw the training part alone.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import secrets
 import sysconfig
+import zipfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -29,6 +30,7 @@ HELD_OUT_SHARE = 0.1
 MOST_HELD_OUT_SEQUENCES = 128
 """Sequences on which every loss of a row is taken, evenly spaced in their part."""
 
+_DAMAGED = (zipfile.BadZipFile, ValueError, EOFError, KeyError, TypeError)
 _LEFT_OUT = ("site-packages", "dist-packages", "encodings", "idlelib", "pydoc_data")
 _LEFT_OUT_ANYWHERE = ("test", "tests", "idle_test", "__pycache__", "turtledemo")
 
@@ -130,8 +132,9 @@ class Corpus:
             return _tokenised(*self.parts, vocabulary=vocabulary)
         version = tokenizers().__version__
         name = f"tokens-{self.digest[:16]}-{vocabulary}-tokenizers-{version}.npz"
-        if (folder / name).exists():
-            with np.load(folder / name) as kept:
+        # A file that was damaged is made again, with the same tokens.
+        with contextlib.suppress(FileNotFoundError, *_DAMAGED):
+            with open(folder / name, "rb") as file, np.load(file) as kept:
                 arrays = {array: kept[array] for array in kept.files}
             arrays["tokenizer"] = arrays["tokenizer"].tobytes()
             return Tokens(**arrays)
@@ -197,7 +200,7 @@ def _text(path: Path) -> str:
         ) from None
 
 
-@contextmanager
+@contextlib.contextmanager
 def _tokenizers_alone() -> Iterator[None]:
     """One thread for the tokenizer: what used several can not be forked in silence."""
     name = "TOKENIZERS_PARALLELISM"

@@ -99,8 +99,7 @@ def _completed(row: Mapping[str, Any]) -> dict[str, Any]:
 
 def _configuration(row: Row) -> Any:
     library = transformers()
-    marks = {"bos_token_id": 0, "eos_token_id": 0, "use_cache": False}
-    marks["mlp_dropout"] = row["mlp_dropout"]
+    marks = {"bos_token_id": 0, "eos_token_id": 0, "mlp_dropout": row["mlp_dropout"]}
     if row["family"] == "gpt2":
         return library.GPT2Config(
             vocab_size=row["vocabulary"],

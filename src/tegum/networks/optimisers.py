@@ -121,8 +121,7 @@ class Optimiser:
                     self.turned[int(number)][1].copy_(value)
                     continue
                 parameter = numbered[int(number)]
-                device = "cpu" if kind == "step" and not value.is_cuda else None
-                kept = value.clone().to(device or parameter.device)
+                kept = value.clone().to(parameter.device)
                 self.inner.state[parameter][kind] = kept
 
     def _parameters(self) -> list[Any]:

@@ -6,7 +6,7 @@ import functools
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from tegum.arrays import Artifact
 from tegum.design import Factor, Row, check_rows, complete
@@ -38,7 +38,7 @@ class SmallTransformers:
     device: str = "cpu"
     name: str = "small-transformers"
     law: int = 1
-    wants_folders: bool = True
+    wants_folders: ClassVar[bool] = True
     _corpus: Corpus = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:

@@ -140,7 +140,7 @@ def _step(run: Run) -> None:
     inputs = _batch(run)
     module.masks.begin(run.step)
     with _precision(run):
-        loss = _mean_loss(module(input_ids=inputs).logits, inputs)
+        loss = _mean_loss(module(input_ids=inputs, use_cache=False).logits, inputs)
     loss.backward()
     limit = math.inf if row["gradient_clip"] is None else row["gradient_clip"]
     norm = torch.nn.utils.clip_grad_norm_(module.parameters(), limit, foreach=True)
@@ -194,7 +194,7 @@ def heldout_loss(module: Any, tokens: np.ndarray) -> float:
         for start in range(0, len(tokens), EVALUATION_SEQUENCES):
             part = tokens[start : start + EVALUATION_SEQUENCES].astype(np.int64)
             inputs = torch.from_numpy(part).to(device)
-            loss = _mean_loss(module(input_ids=inputs).logits, inputs)
+            loss = _mean_loss(module(input_ids=inputs, use_cache=False).logits, inputs)
             total += loss.item() * len(part)
     module.train(was_training)
     return total / len(tokens)

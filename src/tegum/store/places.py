@@ -11,6 +11,7 @@ import contextlib
 import fcntl
 import os
 import secrets
+import shutil
 import tempfile
 import threading
 import time
@@ -125,11 +126,15 @@ class Folder:
         yield [self.root / kind / name for name in names]
 
     def sweep(self) -> None:
-        """Remove temporary files that killed processes left behind."""
+        """Remove temporary files and folders that killed processes left behind."""
         oldest = time.time() - LEFTOVER_SECONDS
-        for path in self.root.rglob(".*.tmp"):
+        for path in list(self.root.rglob(".*.tmp")):
             with contextlib.suppress(FileNotFoundError):
-                if path.stat().st_mtime < oldest:
+                if path.stat().st_mtime >= oldest:
+                    continue
+                if path.is_dir():
+                    shutil.rmtree(path)
+                else:
                     path.unlink()
 
     @contextlib.contextmanager
