@@ -11,7 +11,7 @@ import tegum
 from tegum.cli import app
 
 ROOT = Path(__file__).parents[1]
-PAGES = ["README.md", "docs/tour.md"]
+PAGES = ["README.md", "docs/tour.md", "docs/scanning.md"]
 
 
 def blocks(page: str) -> list[str]:

@@ -155,15 +155,16 @@ def _add_null(
             showlegend=False,
         )
         figure.add_trace(band, row=row, col=1)
-    line = go.Scatter(
-        x=x,
-        y=stretched(null.middle),
-        mode="lines",
-        line={"color": GREY, "width": 1.5, "dash": dash},
-        showlegend=False,
-        hoverinfo="skip",
-    )
-    figure.add_trace(line, row=row, col=1)
+    for _, chosen in grouped(points):
+        line = go.Scatter(
+            x=[x[k] for k in chosen],
+            y=stretched(null.middle[chosen]),
+            mode="lines",
+            line={"color": GREY, "width": 1.5, "dash": dash},
+            showlegend=False,
+            hoverinfo="skip",
+        )
+        figure.add_trace(line, row=row, col=1)
 
 
 def _curve(

@@ -177,7 +177,7 @@ def prepared(
         ValueError: as `scan_of`.
         ModuleNotFoundError: torch or transformers is not installed.
     """
-    _check(smallest_gap, rotations)
+    _check(smallest_gap, rotations, blocks)
     opened = _opened(
         models,
         tokenizer=tokenizer,
@@ -247,7 +247,7 @@ def _never() -> bool:
     return False
 
 
-def _check(gap: Any, rotations: Any) -> None:
+def _check(gap: Any, rotations: Any, blocks: Any) -> None:
     if isinstance(gap, bool) or not isinstance(gap, int | float) or not 0 < gap <= 100:
         raise ValueError(
             f"the smallest gap is {gap!r}; it must be above 0 and at most 100, in "
@@ -257,6 +257,11 @@ def _check(gap: Any, rotations: Any) -> None:
         raise ValueError(
             "`rotations` is 0, which leaves nothing to compare a unit with; it must be "
             f"a whole number from 1; {ROTATIONS} is usual"
+        )
+    if blocks is not None and blocks < 1:
+        raise ValueError(
+            f"`blocks` is {blocks}; it must be a whole number from 1; 32 is usual, and "
+            "few decide nothing"
         )
 
 
