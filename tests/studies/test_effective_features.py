@@ -2,6 +2,8 @@ import numpy as np
 import pytest
 
 from studies import invented
+from tegum.execution import execute, load
+from tegum.store import Store
 from tegum.studies import effective_features as asked
 from tegum.studies._effective_measures import EFFECTIVE, hidden_activations
 from tegum.studies._effective_picture import correlations
@@ -126,6 +128,17 @@ def test_every_word_has_an_answer(word):
     text = STUDY.answer(found)
     assert text.endswith(".")
     assert STUDY.answer(invented.interim(found)).startswith("So far")
+
+
+def test_the_directions_of_a_trained_model_are_drawn():
+    store, figure = Store.in_memory(), STUDY.figures[0]
+    execute(STUDY, store, where=dict(figure.where), workers=1)
+    taken = load(STUDY, store, design="demo").where(**figure.where)
+    drawn = figure.draw(taken, store)
+    assert len(drawn.data) == len(asked.SCORED["rate"])
+    for panel, true in zip(drawn.data, taken["true_features"], strict=True):
+        own = np.sort(np.abs(np.array(panel.z)).max(axis=1))[-int(true) :]
+        np.testing.assert_array_less(0.3, own)
 
 
 @pytest.mark.parametrize("design", DESIGNS)

@@ -15,6 +15,12 @@ are kept for each direction, not for each coordinate, so that rotated activation
 the rotated autoencoder, up to rounding. Activations are centred and scaled to unit root
 mean square first, so that their scale does not matter either.
 
+Whether the count orders networks by their features was asked where these are known, by
+the study `effective-features`: on toy models, at the default settings, it does (rank
+correlation 0.96 [0.93, 0.98] over cells on which nothing was tuned), so that claims may
+use it. Nothing was validated on layers wider than toys: a count near the number of
+latents, or one that moves with twice the steps, means that no dictionary was found.
+
 Source: Bricken et al. 2023, "Towards Monosemanticity" (the autoencoder); Candes, Wakin
 and Boyd 2008, "Enhancing sparsity by reweighted l1 minimization", section 2 (the
 penalty); Bereska et al. 2025, "Superposition as Lossy Compression" (the count).

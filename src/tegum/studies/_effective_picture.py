@@ -25,6 +25,8 @@ TRUE, COUNTED = "true_features", "effective_features"
 PERMUTATIONS = 2000
 MOST = 24.0
 """How many features both axes of the first panel show."""
+LEAST_SHARE = 0.01
+"""Directions with less of all activity are not drawn."""
 Cells = Mapping[str, Sequence[Any]]
 NAMES = {
     "effective_features": "effective features",
@@ -49,8 +51,8 @@ def true_against_counted(
         figure = make_subplots(
             rows=2,
             cols=1,
-            row_heights=[0.56, 0.44],
-            vertical_spacing=0.14,
+            row_heights=[0.5, 0.5],
+            vertical_spacing=0.12,
             subplot_titles=[
                 "What was counted in each cell",
                 "Rank correlation with the truth",
@@ -59,7 +61,7 @@ def true_against_counted(
         _add_cells(figure, results, tuned, symbol="open")
         _add_cells(figure, results, scored, symbol="")
         _add_correlations(figure, results, scored, verdicts, bar=bar)
-        style(figure, height=900)
+        style(figure, height=980)
         _name_axes(figure)
         return figure
 
@@ -117,7 +119,7 @@ def _add_cells(
                         "size": 7 if symbol else 10,
                         "color": GREY if symbol else shades[q],
                     },
-                    name=name,
+                    name="cells that settings were tuned on" if symbol else name,
                     legendgroup="tuned" if symbol else name,
                     showlegend=not symbol or (q == densities[0] and position == 0),
                     hovertemplate=f"{name}<br>%{{x:g}} represented, %{{y:.3g}} counted"
@@ -198,7 +200,7 @@ def _name(estimand: Any, scored: Cells) -> str:
         for level in estimand.where[name]
         if len(estimand.where[name]) < len(scored[name])
     ]
-    return ", ".join([NAMES[estimand.number], *(fixed or ["all cells"])])
+    return "<br>".join([NAMES[estimand.number], *(fixed or ["all cells"])])
 
 
 def correlations(
@@ -246,11 +248,14 @@ def _name_axes(figure: go.Figure) -> None:
         title_text="Spearman's rank correlation over cells", range=[-1.02, 1.02],
         row=2, col=1,
     )  # fmt: skip
-    figure.update_layout(legend={"y": -0.1}, margin={"l": 210})
+    figure.update_layout(legend={"y": -0.1}, margin={"l": 140})
 
 
 def directions(results: Results, store: Store) -> go.Figure:
-    """Cosines of the directions found with the model's features, without dropout."""
+    """How far the model's features reach along each direction that was found.
+
+    In units of the longest feature, so that features which are not represented fade.
+    """
     rates = sorted(set(results["rate"].tolist()))
     figure = make_subplots(
         rows=1,
@@ -259,8 +264,8 @@ def directions(results: Results, store: Store) -> go.Figure:
         subplot_titles=[_rate(rate) for rate in rates],
     )
     for column, rate in enumerate(rates, start=1):
-        row = next(iter(results.where(rate=rate).rows()))
-        artifact = store.artifact(row["key"])
+        cell = results.where(rate=rate)
+        row, artifact = next(cell.rows()), store.artifact(cell["key"][0])
         hidden = hidden_activations(artifact, row)
         found = fit(hidden, seed=row["seed"], settings=FROZEN)
         shares, D = effective_groups(
@@ -269,21 +274,21 @@ def directions(results: Results, store: Store) -> go.Figure:
             same_direction=FROZEN.same_direction,
         )
         W = Parameters.of(artifact).W
-        cosines = W.T @ D.T / np.linalg.norm(W, axis=0)[:, None]
-        shown = min(len(shares), W.shape[1] + 4)
+        along = W.T @ D.T / np.linalg.norm(W, axis=0).max()
+        shown = max(1, int((shares >= LEAST_SHARE).sum()))
         figure.add_trace(
             go.Heatmap(
-                z=np.round(cosines[:, :shown], 3),
+                z=np.round(along[:, :shown], 3),
                 x=list(range(1, shown + 1)),
                 y=list(range(1, W.shape[1] + 1)),
                 zmin=-1,
                 zmax=1,
                 colorscale="RdBu_r",
-                colorbar={"title": {"text": "cosine"}, "thickness": 12},
+                colorbar={"title": {"text": "along it"}, "thickness": 12},
                 showscale=column == len(rates),
                 customdata=np.round(np.tile(shares[:shown], (W.shape[1], 1)), 3),
                 hovertemplate="feature %{y}, direction %{x} "
-                "(share %{customdata})<br>cosine %{z}<extra></extra>",
+                "(share %{customdata})<br>%{z} along it<extra></extra>",
             ),
             row=1,
             col=column,

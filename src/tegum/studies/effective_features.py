@@ -31,7 +31,16 @@ features is held against the truth.
   no feature; autoencoders count directions in them all the same. Within a width that
   count must not pass the bar, or else the covariance would do as well.
 - *Whether it is a count* and not only an order: the median ratio to the truth.
-- *The published count* takes every latent by itself. It is judged beside.
+- *The published count* takes every latent by itself. It is judged beside, under the
+  same penalty; under the L1 penalty with which it was published it followed the size of
+  the dictionary in the pilot, two to three times the truth at eight latents a unit.
+
+What came of it (demo, twelve seeds, confirmatory): fit for claims, 0.96 [0.93, 0.98];
+within S = 0.7 and 0.9 and within both widths as well, within S = 0.97 undecided, 0.89
+[0.79, 0.98]; a count to within a fifth, 1.02 [1.00, 1.04]; Gaussian vectors 0.13 and
+0.24. In the cells that were tuned on, twenty features on four units at S = 0.95 and
+0.98 are undercounted, down to 12 of 20. Other studies may use the number in claims with
+the settings that stand here.
 
 The unit is the seed of the toy model, over all cells of the scored half.
 """
@@ -269,10 +278,11 @@ STUDY = Study(
     figures=(
         Figure(
             "directions",
-            "Directions that sparse autoencoders found (across, the most active "
-            "first) against the model's true features (up, by importance): the cosine "
-            "of each pair. A feature that is counted once has one dark square in its "
-            "row.",
+            "How far each of the model's true features (up, by importance) reaches "
+            "along each direction that a sparse autoencoder found (across, the most "
+            "active first), in units of the longest feature. One dark red square in a "
+            "row: the feature has a direction of its own; a dark blue one beside it is "
+            "its antipodal partner's. Pale rows are features that are not represented.",
             directions,
             {
                 "feature_probability": 0.1,
