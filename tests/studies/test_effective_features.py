@@ -2,10 +2,11 @@ import numpy as np
 import pytest
 
 from studies import invented
+from tegum.activations.sparse_autoencoder import Settings
 from tegum.execution import execute, load
 from tegum.store import Store
 from tegum.studies import effective_features as asked
-from tegum.studies._effective_measures import EFFECTIVE, hidden_activations
+from tegum.studies._effective_measures import EFFECTIVE, FROZEN, hidden_activations
 from tegum.studies._effective_picture import correlations
 from tegum.toys.subject import ToyModels
 
@@ -35,6 +36,10 @@ def trained(**factors):
 def test_no_cell_of_the_scored_half_was_tuned_on():
     for name in ("feature_probability", "n_hidden"):
         assert not set(asked.SCORED[name]) & set(asked.TUNED[name]), name
+
+
+def test_the_settings_that_others_use_by_default_are_those_that_were_scored():
+    assert Settings() == FROZEN
 
 
 def test_the_settings_stand_in_the_registration():
