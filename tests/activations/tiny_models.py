@@ -58,6 +58,9 @@ BUILD = {
     "bert": _bert(transformers.BertConfig, transformers.BertModel),
     "roberta": _bert(transformers.RobertaConfig, transformers.RobertaForMaskedLM),
 }
+LAYOUTS = ("gpt2", "gpt_neox", "llama", "bert")
+"""One model of every layout."""
+
 FAMILY = {
     "gpt_neox_sequential": "gpt_neox",
     "mistral": "llama",
