@@ -94,6 +94,7 @@ def _add_rates(
         tickvals=list(range(len(rates))),
         ticktext=[f"{rate:.0%}" for rate in rates],
         title_text="the oracle's rate of error",
+        range=[-0.5, len(rates) - 0.5],
         row=1,
         col=column,
     )

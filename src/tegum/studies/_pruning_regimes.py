@@ -63,7 +63,13 @@ def regimes(results: Results, store: Store) -> go.Figure:
         _partly(plain, "audit_rate_large", "audit_rate_search", "0.9 S states"),
         _partly(
             results.where(coupling=0.0, **{**PERFECT, "patch_share": PATCH}),
+            "audit_rate_large", "audit_rate_search", "0.9 S states",
+            where=", unwanted in patches",
+        ),
+        _partly(
+            results.where(coupling=0.0, **{**PERFECT, "patch_share": PATCH}),
             "filter_rate", "filter_rate_search", f"{FILTER_CHECKS} states",
+            where=", unwanted in patches",
         ),
     ]  # fmt: skip
     head = (
@@ -92,7 +98,7 @@ def regimes(results: Results, store: Store) -> go.Figure:
             },
         )
     )
-    style(figure, height=900)
+    style(figure, height=940)
     figure.update_layout(width=960, margin={"l": 8, "r": 8, "t": 16, "b": 8})
     return figure
 
@@ -134,7 +140,8 @@ def _certified(results: Results) -> tuple[str, ...]:
         "the same with fixed ties and one sample; with ties free and a sample of its "
         f"own compared at 16 x 16 to {SEARCHED} x {SEARCHED}",
         f"{ratio:.2f}",
-        f"{_said(ratio)}; {_work(work)}, {restarted:.2g} of search's if data restart",
+        f"{_said(ratio)}; {_work(work)}; data's are {restarted:.2g} of them if data "
+        "restart too",
     )
 
 
@@ -174,13 +181,14 @@ def _alarmed(results: Results) -> tuple[str, ...]:
     )
 
 
-def _partly(results: Results, data: str, search: str, checks: str) -> tuple[str, ...]:
+def _partly(
+    results: Results, data: str, search: str, checks: str, *, where: str = ""
+) -> tuple[str, ...]:
     left = [middle_of(results, number) for number in (data, search)]
     short = [rate > EPSILON for rate in left]
     return (
-        "G. An audit of nine tenths"
-        if data.startswith("audit")
-        else "G. A learned filter, unwanted in patches",
+        ("G. An audit of nine tenths" if "audit" in data else "G. A learned filter")
+        + where,
         *(f"{checks}: {rate:.0%} stay unwanted" for rate in left),
         "1 (by construction)",
         "holds"
