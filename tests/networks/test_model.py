@@ -130,16 +130,17 @@ def zeros_at(module, *, inputs=(), outputs=()):
 @pytest.mark.parametrize("site", ["embedding", "residual", "mlp", "attention"])
 def test_every_site_drops_where_it_is_said_to_and_nowhere_else(row_of, family, site):
     row = row_of(family=family, **{f"{site}_dropout": 0.25})
+    entered = {o: WHERE[family, o] for o in ("embedding", "mlp")}
+    added = [name.format(layer) for name in ADDED[family] for layer in (0, 1)]
     for training, expected in ((True, 0.25), (False, 0.0)):
-        for other in ("embedding", "mlp"):
-            module = build(row).train(training)
-            zeros = zeros_at(module, inputs=WHERE[family, other])
-            for share in zeros.values():
-                assert share == pytest.approx(expected * (site == other), abs=0.03)
-        places = [name.format(layer) for name in ADDED[family] for layer in (0, 1)]
-        zeros = zeros_at(build(row).train(training), outputs=places)
-        for share in zeros.values():
-            assert share == pytest.approx(expected * (site == "residual"), abs=0.03)
+        zeros = zeros_at(
+            build(row).train(training),
+            inputs=[name for names in entered.values() for name in names],
+            outputs=added,
+        )
+        for name, share in zeros.items():
+            drops = name in (added if site == "residual" else entered.get(site, ()))
+            assert share == pytest.approx(expected * drops, abs=0.03), name
 
 
 @pytest.mark.parametrize("family", FAMILIES)

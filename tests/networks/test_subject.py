@@ -38,7 +38,7 @@ LAW_ROWS = [
 _alone = {}
 
 
-@settings(max_examples=4, deadline=None)
+@settings(max_examples=3, deadline=None)
 @given(data=st.data())
 def test_row_law(row_of, trained, tmp_path_factory, data):
     """The same bits alone, in any order and company, by 1 or 2 workers, cut and resumed."""  # noqa: E501
@@ -94,7 +94,7 @@ def test_rows_train_after_this_process_used_many_threads_of_torch(row_of, traine
 
 def test_progress_is_told_from_inside_a_row(row_of, trained):
     shares = []
-    trained([row_of(steps=600)], progress=shares.append)
+    trained([row_of(steps=400)], progress=shares.append)
     assert len(shares) > 1
     assert shares == sorted(shares)
     assert 0.0 < shares[0] < 1.0
@@ -215,8 +215,7 @@ def test_a_device_that_is_not_there_is_refused(files, row_of):
 
 def test_a_missing_extra_says_the_one_command():
     code = (
-        "import sys; sys.modules['transformers'] = None\n"
-        "from tegum.networks import build\n"
+        "import sys; from tegum.networks import build; sys.modules['torch'] = None\n"
         "build({'seed': 0})"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)

@@ -259,27 +259,24 @@ def saved_step(folder):
 def test_kill_9_in_the_middle_of_a_row_and_the_bits_of_a_calm_run(
     row_of, trained, files, tmp_path
 ):
-    """Row and parent are killed together, as by a power cut, three times."""
-    row = row_of(**ALL_SITES, steps=400, checkpoints=(50.0,))
+    """Row and parent are killed together, as by a power cut."""
+    row = row_of(**ALL_SITES, steps=200, checkpoints=(20.0,))
     code = textwrap.dedent(KILLED).format(row=row)
-    reached = [0]
-    for _ in range(2):
-        child = subprocess.Popen(
-            [sys.executable, "-c", code, str(tmp_path), *map(str, files)],
-            start_new_session=True,
-        )
-        deadline = time.monotonic() + 60
-        while saved_step(tmp_path) < reached[-1] + 60 and time.monotonic() < deadline:
-            time.sleep(0.01)
-        os.killpg(child.pid, signal.SIGKILL)
-        child.wait()
-        reached.append(saved_step(tmp_path))
-    assert 60 <= reached[1] < reached[1] + 60 <= reached[2] < 400
-    shares = []
-    (resumed,) = trained([row], folders=[tmp_path / "row"], progress=shares.append)
+    child = subprocess.Popen(
+        [sys.executable, "-c", code, str(tmp_path), *map(str, files)],
+        start_new_session=True,
+    )
+    deadline = time.monotonic() + 120
+    while saved_step(tmp_path) < 60 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    os.killpg(child.pid, signal.SIGKILL)
+    child.wait()
+    reached = saved_step(tmp_path)
+    assert 60 <= reached < 200
+    (resumed,) = trained([row], folders=[tmp_path / "row"])
     (calm,) = trained([row])
     assert artifact_digest(resumed) == artifact_digest(calm)
     assert {p.name for p in (tmp_path / "row").iterdir() if p.name[0] != "."} == {
-        "step-000050",
-        "step-000400",
+        "step-000020",
+        "step-000200",
     }
