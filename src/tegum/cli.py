@@ -193,6 +193,10 @@ def scan(
     at_most: Annotated[
         int | None, typer.Option(help="Read so many tokens of the text, and no more.")
     ] = None,
+    cut: Annotated[
+        str | None,
+        typer.Option(help="packed (the default), or documents or lines, padded."),
+    ] = None,
     blocks: Annotated[
         int | None, typer.Option(help="Blocks of the text, the units of claims; 32.")
     ] = None,
@@ -239,6 +243,7 @@ def scan(
         "smallest_gap": gap,
         "sequence_length": sequence_length,
         "at_most": at_most,
+        "cut": cut,
         "blocks": blocks,
         "batch": batch,
         "rotations": rotations,

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from tegum.execution.progress import Tell
     from tegum.studies.scan import Prepared
 
-POINTS_SHOWN = 4
+POINTS_SHOWN = 3
+"""Points that failed, each with its reason; a NaN goes on through every layer."""
 
 
 @dataclass(frozen=True)
@@ -124,19 +125,19 @@ def carried_out(
 
 
 def _said(failed: RowsFailed) -> str:
-    """Why rows failed, on one line: the first reason in full, then the other points."""
+    """Why rows failed, on one line: a reason for each of the first points."""
     points: dict[str, list[str]] = {}
     for reason in failed.errors.values():
-        points.setdefault(reason.partition(":")[0], []).append(reason)
-    (_, reasons), *others = points.items()
-    said = f"{counted(len(failed.errors), 'row')} could not be measured: {reasons[0]}"
-    if len(reasons) > 1:
-        said += f", and so in {counted(len(reasons) - 1, 'further block')}"
-    if others:
-        shown = ", ".join(name for name, _ in others[:POINTS_SHOWN])
-        more = ", ..." if len(others) > POINTS_SHOWN else ""
-        said += f"; besides it {shown}{more}"
-    return said
+        points.setdefault(reason.partition(": ")[0], []).append(reason)
+    told = []
+    for reasons in list(points.values())[:POINTS_SHOWN]:
+        others = counted(len(reasons) - 1, "further block")
+        told.append(reasons[0] + (f", and so in {others}" if len(reasons) > 1 else ""))
+    left = len(points) - POINTS_SHOWN
+    if left > 0:
+        told.append(f"and {counted(left, 'further point')}")
+    rows = counted(len(failed.errors), "row")
+    return f"{rows} could not be measured: {'; '.join(told)}"
 
 
 __all__ = ["Found", "carried_out", "outline"]
