@@ -93,6 +93,12 @@ def test_ties_have_mean_ranks():
     assert part.estimate == pytest.approx(17 / math.sqrt(17 * 17.5))
 
 
+def test_counts_one_apart_are_two_ranks():
+    counts, whole = alike([3, 4, 5, 6, 7, 8]), {"y": 1.0, "z": 1.0}
+    part = part_of(counts, alike([30, 40, 50, 60, 70, 80]), resolutions=whole)
+    assert part.estimate == pytest.approx(1.0)
+
+
 def test_what_the_resolution_can_not_tell_apart_is_a_tie():
     tenth = {"y": 0.1, "z": 1e-9}
     near = alike([7.0, 7.05, 8, 9, 10, 11])

@@ -101,7 +101,8 @@ def test_every_measure_of_toy_models_has_its_case():
     for study in map(study_named, names()):
         if "n_hidden" in {factor.name for factor in study.subject.factors}:
             used |= {measure.name for measure in study.measures}
-    assert used == set(CASES)
+    trained_here = {"effective_features"}  # in float32, so no eight digits are promised
+    assert used == set(CASES) | trained_here
 
 
 def test_most_numbers_of_a_case_are_defined():

@@ -220,7 +220,7 @@ def rank_correlation(number: str, *, other: str, where: Mapping[str, Any]) -> Es
     Per seed Spearman's rank correlation of `number` with `other` over the cells of
     `where`, all combinations of its levels: 1 minus 6 times the sum of squared
     differences of ranks over `c (c^2 - 1)` for c cells without ties, and the
-    correlation of mean ranks with them. Values that differ by no more than the
+    correlation of mean ranks with them. Values that differ by less than the
     resolution declared for their number are ties. In [-1, 1]: 1 means the same order,
     -1 the reverse, 0 no order in common. Undefined, hence missing, where either number
     is the same in all cells. Cells are no units: a seed counts once, however many cells

@@ -198,13 +198,14 @@ def _ratios(
 def _ranks(
     values: Float[ndarray, "cell seed"], number: Column
 ) -> Float[ndarray, "cell seed"]:
-    """Mean ranks of the cells, from 1, those within the resolution of the next tied.
+    """Mean ranks of the cells, from 1, those closer than the resolution tied.
 
-    NaN in all cells of a seed that lacks one.
+    The resolution is the smallest difference that the number can show, so counts one
+    apart are two ranks. NaN in all cells of a seed that lacks one.
     """
     order = np.argsort(values, axis=0, kind="stable")
     ascending = np.take_along_axis(values, order, axis=0)
-    apart = np.diff(ascending, axis=0) > number.resolution
+    apart = np.diff(ascending, axis=0) >= number.resolution * (1.0 - 1e-9)
     group = np.concatenate([np.zeros((1, values.shape[1])), apart.cumsum(axis=0)])
     ranks = np.empty_like(values)
     np.put_along_axis(ranks, order, stats.rankdata(group, axis=0), axis=0)
