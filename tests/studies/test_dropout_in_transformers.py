@@ -15,6 +15,7 @@ from tegum.store import Provenance, Store
 from tegum.studies import _transformers_arms as arms
 from tegum.studies import _transformers_measures as measured
 from tegum.studies import dropout_in_transformers as asked
+from tegum.studies._transformers_features import network_features
 
 WORDS = ("supported", "refuted", "undecided")
 SMALL = {
@@ -328,9 +329,26 @@ def test_every_two_sided_claim_names_regions_that_exclude_each_other():
             assert sum(inside) == 1, (claim.name, value)
 
 
-def test_no_claim_rests_on_counted_features():
-    numbers = {n for c in asked.CLAIMS for p in c.parts for n in p.estimand.numbers}
-    assert not any("features" in number for number in numbers)
+def test_counted_features_never_go_without_their_gaussian_control():
+    counted = {
+        claim.name
+        for claim in asked.CLAIMS
+        for part in claim.parts
+        if any("superposition" in n for n in part.estimand.numbers)
+    }
+    assert counted == {"superposition", "superposition-at-equal-loss"}
+    assert "superposition-beside-gaussian" in {claim.name for claim in asked.CLAIMS}
+
+
+def test_features_are_counted_beside_gaussian_vectors_of_the_same_covariance():
+    row = complete(width=8, n_heads=1, n_layers=1)
+    artifact = untrained(row, sequences=8)
+    found = network_features(1)(artifact, row)
+    assert found["residual_features_beside_gaussian"] == pytest.approx(
+        found["residual_features"] / found["residual_gaussian_features"], nan_ok=True
+    )
+    gone = Artifact(artifact.arrays, status="diverged", diverged_at_step=3)
+    assert all(math.isnan(v) for v in network_features(1)(gone, row).values())
 
 
 @pytest.mark.parametrize("design", ["demo", "default", "full"])

@@ -277,7 +277,7 @@ class Network:
 
         with capturing(self.module, list(names), receive):
             for batch in self.batches():
-                self.module(input_ids=batch)
+                self.module(input_ids=batch, use_cache=False)
         return {place: np.concatenate(parts) for place, parts in found.items()}
 
     def loss(self) -> float:
@@ -287,7 +287,7 @@ class Network:
         total, count = 0.0, 0
         with torch.no_grad():
             for batch in self.batches():
-                logits = self.module(input_ids=batch).logits[:, :-1]
+                logits = self.module(input_ids=batch, use_cache=False).logits[:, :-1]
                 each = torch.nn.functional.cross_entropy(
                     logits.flatten(0, 1), batch[:, 1:].flatten(), reduction="none"
                 )
