@@ -22,9 +22,12 @@ lint: .venv/develop
 	$(BIN)/pyright
 	$(BIN)/lint-imports
 
-## bench: the engine beside what the field uses; writes docs/performance.md
+## bench: the engine beside what the field uses (writes docs/performance.md), then
+## planners beside C, and scans beside the bare pass (printed)
 bench: .venv/develop
 	$(BIN)/python -m benchmarks.bench
+	$(BIN)/python -m benchmarks.planning
+	$(BIN)/python -m benchmarks.scan
 
 ## docs: write the generated pages anew
 docs: .venv/develop

@@ -79,7 +79,7 @@ def excess_kurtosis_per_vector(
     """How much heavier than Gaussian one example's coordinates are spread.
 
     The coordinates of one vector are taken as a sample: `m sum (x - mean)^4 / (sum (x -
-    mean)^2)^2 - 3`. Dimensionless, in `[-2, m - 4 + 1/(m - 1)]`, the last for a one-hot
+    mean)^2)^2 - 3`. Dimensionless, in `[-2, m - 5 + 1/(m - 1)]`, the last for a one-hot
     vector. A vector at random has `-6 / (m + 1)`, not 0. NaN for m <= 3, where every
     vector has the same value, and where all coordinates are equal.
 
