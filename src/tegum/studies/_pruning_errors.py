@@ -19,7 +19,7 @@ COUPLINGS = (0.0, 0.8)
 ERRORS = (("misses", "false_alarms"), ("false_alarms", "misses"))
 LEFT = (("rate_after", "unwanted"), ("unsolved_after", "unsolved"))
 PARTLY = (
-    ("nothing", "rate_before_large"),
+    ("none", "rate_before_large"),
     ("audit, data", "audit_rate_large"),
     ("audit, search", "audit_rate_search"),
     ("filter, data", "filter_rate"),
@@ -38,8 +38,8 @@ def errors(results: Results, store: Store) -> go.Figure:
         vertical_spacing=0.22,
         shared_yaxes=True,
         subplot_titles=[
-            "Lazy pruning, the oracle misses",
-            "Lazy pruning, false alarms",
+            "The oracle misses",
+            "False alarms",
             "Seen in part, scattered cells",
             "Seen in part, patches",
         ],
@@ -119,6 +119,7 @@ def _add_partly(figure: go.Figure, results: Results, *, column: int) -> None:
         tickvals=list(range(len(PARTLY))),
         ticktext=[name.replace(", ", ",<br>") for name, _ in PARTLY],
         tickangle=0,
+        tickfont={"size": 11},
         row=2,
         col=column,
     )
