@@ -47,9 +47,10 @@ Fixed on the pilot's seeds, before the rest:
   of redundancy, a hundredth of what silencing all parts costs; 2 of some 13 dimensions.
   In four pairs dropout added -0.06 to -0.01 to the residual stream's kurtosis, 0.9 to
   1.8 to the first layer's neurons', 0.02 to 0.04 to redundancy in parallel and as much
-  to 0.09 in series, where seeds differ most. Features for each unit, in two pairs, fell
-  by 0.5 of 2, by half of that at equal loss, and those of Gaussian vectors fell alike;
-  with twice the steps of the autoencoders counts moved by 1 to 11 %.
+  to 0.09 in series, where seeds differ most. Features for each unit fell by 0.1 to 0.5
+  of 2, by half of that at equal loss, but for one seed that had started slowly; those
+  of Gaussian vectors fell alike. With twice the steps of the autoencoders counts moved
+  by 1 to 11 %.
 - *Layers*: neurons of the first layer alone are claimed; in the second, seeds differ
   by more than dropout does.
 
