@@ -50,8 +50,7 @@ def judge(
     standing = Standing.of(study, store, results, planned=planned)
     verdicts = Verdicts(standing.settled(verdict) for verdict in verdicts)
     if record:
-        for verdict in verdicts:
-            store.register(_record(asked, number, verdict))
+        store.register(*(_record(asked, number, verdict) for verdict in verdicts))
     return verdicts
 
 

@@ -180,8 +180,8 @@ class Folder:
         except FileNotFoundError:
             return []
 
-    def append(self, line_after: Callable[[list[str]], str | None]) -> None:
-        """Append the line that a function makes of the lines before, if it makes one.
+    def append(self, lines_after: Callable[[list[str]], list[str]]) -> None:
+        """Append the lines that a function makes of the lines before.
 
         Raises:
             StoreError: the registry can not be written; it is as it was before.
@@ -196,11 +196,11 @@ class Folder:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
             with open(descriptor, "rb", closefd=False) as file:
                 before = file.read()
-            line = line_after(_lines(before))
-            if line is None:
+            lines = lines_after(_lines(before))
+            if not lines:
                 return
             torn = bool(before) and not before.endswith(b"\n")
-            data = ("\n" * torn + line + "\n").encode()
+            data = ("\n" * torn + "\n".join(lines) + "\n").encode()
             try:
                 while data:  # once, but for a disk that is about to be full
                     data = data[os.write(descriptor, data) :]
@@ -292,12 +292,10 @@ class Memory:
         with self.lock:
             return list(self.registry)
 
-    def append(self, line_after: Callable[[list[str]], str | None]) -> None:
-        """Append the line that a function makes of the lines before, if it does."""
+    def append(self, lines_after: Callable[[list[str]], list[str]]) -> None:
+        """Append the lines that a function makes of the lines before."""
         with self.lock:
-            line = line_after(list(self.registry))
-            if line is not None:
-                self.registry.append(line)
+            self.registry.extend(lines_after(list(self.registry)))
 
 
 Place = Folder | Memory

@@ -35,15 +35,22 @@ def identity(record: Mapping[str, Any]) -> str:
     return json.dumps(said, sort_keys=True, separators=(",", ":"))
 
 
-def stands_already(
-    record: Mapping[str, Any], said: Sequence[Mapping[str, Any]]
-) -> bool:
-    """Whether the last record about the same thing says the same."""
-    about = [record.get(name) for name in ABOUT]
-    last = next(
-        (r for r in reversed(said) if [r.get(name) for name in ABOUT] == about), None
-    )
-    return last is not None and identity(last) == identity(record)
+def not_said(
+    records: Iterable[Mapping[str, Any]], said: Iterable[Mapping[str, Any]]
+) -> list[Mapping[str, Any]]:
+    """The records that do not repeat the last one about the same thing."""
+    last = {_about(record): record for record in said}
+    new = []
+    for record in records:
+        before = last.get(_about(record))
+        if before is None or identity(before) != identity(record):
+            new.append(record)
+            last[_about(record)] = record
+    return new
+
+
+def _about(record: Mapping[str, Any]) -> str:
+    return json.dumps([record.get(name) for name in ABOUT])
 
 
 def marks(lines: Sequence[str]) -> list[str]:

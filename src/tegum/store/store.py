@@ -37,7 +37,7 @@ from tegum.store.parts import (
 )
 from tegum.store.places import Damaged, Folder, Memory, Place, StoreError
 from tegum.store.provenance import Provenance
-from tegum.store.registry import made_under, marks, records_of, stands_already
+from tegum.store.registry import made_under, marks, not_said, records_of
 
 if TYPE_CHECKING:
     from tegum.measures.facts import Measure
@@ -300,8 +300,8 @@ class Store:
             table = table.append_column(name, column)
         write_part(self.place, _folder(measure.name), table)
 
-    def register(self, record: Mapping[str, Any]) -> None:
-        """Append a record to the registry, unless it would repeat the last word.
+    def register(self, *records: Mapping[str, Any]) -> None:
+        """Append records to the registry, each unless it would repeat the last word.
 
         That is the last record of the same kind, study, design and claim. The time, the
         version and the commit are added and do not count for "same".
@@ -310,16 +310,18 @@ class Store:
             StoreError: the registry can not be written; it is as it was before.
         """
 
-        def line_after(lines: list[str]) -> str | None:
-            if stands_already(record, records_of(lines)):
-                return None
+        def lines_after(lines: list[str]) -> list[str]:
+            new = not_said(records, records_of(lines))
+            if not new:
+                return []
             stamp = {"at": _now().isoformat(timespec="seconds")}
             stamp |= Provenance.of_tegum().for_registry()
-            return json.dumps(
-                stamp | dict(record), sort_keys=True, separators=(",", ":")
-            )
+            return [
+                json.dumps(stamp | dict(record), sort_keys=True, separators=(",", ":"))
+                for record in new
+            ]
 
-        self.place.append(line_after)
+        self.place.append(lines_after)
 
     def registry(self) -> list[dict[str, Any]]:
         """Every record of the registry in order, each with its `line`, from 0."""
