@@ -16,7 +16,7 @@ from tegum.design import Row
 from tegum.measures.facts import Measure
 from tegum.parallel import one_thread
 from tegum.studies._effective_measures import FROZEN, gaussian_like
-from tegum.studies._transformers_measures import Network
+from tegum.studies._transformers_network import Network
 
 SEED = 0
 """Of the starts and of the Gaussian vectors, the same for all networks."""

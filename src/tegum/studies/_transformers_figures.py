@@ -35,7 +35,7 @@ from tegum.studies._transformers_arms import (
     paired,
     rates,
 )
-from tegum.studies._transformers_measures import places
+from tegum.studies._transformers_network import places
 
 LOOKS = (
     (PALETTE[0], "circle"),
