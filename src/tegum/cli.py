@@ -65,7 +65,7 @@ def list_studies(
     """Every study with the question it asks and its last verdicts."""
     from tegum.execution import last_verdicts
     from tegum.store import Store
-    from tegum.studies import names, study_named
+    from tegum.studies import names, question_of
 
     with _errors():
         opened = Store.peek(store)
@@ -74,7 +74,7 @@ def list_studies(
             for said in opened.registry()
             if said.get("kind") == "registration"
         }
-        questions |= {name: study_named(name).question for name in names()}
+        questions |= {name: question_of(name) for name in names()}
         listing = [
             {
                 "study": name,
@@ -152,7 +152,9 @@ def run(
         else:
             verdicts = judge(asked, opened, design=design, seeds=seeds)
             print_verdicts(asked, verdicts, as_json=as_json)
-            page = _page(asked, opened, design, seeds, verdicts, results=results)
+            page = _page(
+                asked, opened, design, seeds, verdicts, called=study, results=results
+            )
             print_page(page, as_json=as_json)
             if open_page:
                 typer.launch(page.as_uri())
@@ -275,7 +277,13 @@ def scan(
         ) as progress:
             found = carried_out(asked, opened, workers=workers, progress=progress)
         page = _page(
-            asked.study, opened, "demo", None, found.verdicts, results=found.results
+            asked.study,
+            opened,
+            "demo",
+            None,
+            found.verdicts,
+            called="",
+            results=found.results,
         )
         print_scan({**found.to_record(), "page": str(page)}, as_json=as_json)
         for line in found.problems:
@@ -323,7 +331,9 @@ def report(
         asked = _study(study)
         opened = _existing(store)
         verdicts = judge_study(asked, opened, design=design, seeds=seeds, record=False)
-        page = _page(asked, opened, design, seeds, verdicts, output=output)
+        page = _page(
+            asked, opened, design, seeds, verdicts, called=study, output=output
+        )
         typer.echo(page)
         if open_page:
             typer.launch(page.as_uri())
@@ -476,6 +486,7 @@ def _page(
     seeds: int | None,
     verdicts: tuple[Verdict, ...],
     *,
+    called: str,
     results: Any = None,
     output: Path | None = None,
 ) -> Path:
@@ -488,7 +499,13 @@ def _page(
     path = output or folder / "reports" / f"{study.name}-{design}.html"
     try:
         return render(
-            study, results, verdicts, store=store, path=path.resolve(), design=design
+            study,
+            results,
+            verdicts,
+            store=store,
+            path=path.resolve(),
+            design=design,
+            called=called,
         )
     except (LookupError, TypeError, AttributeError, ValueError) as error:
         raise ValueError(

@@ -20,6 +20,7 @@ from tegum.functions import FunctionSubject
 from tegum.measures.facts import Measure
 from tegum.report import render
 from tegum.report.page import layout_of, page_html, page_model
+from tegum.report.verdicts import contradictions
 from tegum.results import Problem
 from tegum.store import Store
 from tegum.study import Study
@@ -116,6 +117,26 @@ def test_the_command_names_the_seeds_and_the_store_where_they_are_not_the_usual(
         "tegum report polygons --design demo --seeds 2 --store &#x27;my store&#x27;"
     )
     assert command in text
+
+
+def test_the_command_names_a_study_as_it_was_named_or_is_left_out():
+    world = worlds.whole()
+    about = world.study, world.results, world.verdicts
+    mine = page_html(*about, store=world.store, design="demo", called="./mine.py")
+    assert "tegum report ./mine.py --design demo" in mine
+    nameless = page_html(*about, store=world.store, design="demo", called="")
+    assert "tegum report" not in nameless
+    assert "This page again" not in nameless
+
+
+def test_many_refuted_claims_are_folded():
+    world = worlds.whole()
+    (refuted,) = [v for v in world.verdicts if v.word == "refuted"]
+    few = contradictions([refuted] * 4)
+    many = contradictions([refuted] * 7)
+    assert "<details>" not in few.text
+    assert "And 3 claims more" in many.text
+    assert many.text.count(refuted.claim.statement) == 7
 
 
 def test_the_model_names_axes_and_keeps_undefined_apart_from_unmeasured():

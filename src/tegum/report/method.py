@@ -201,10 +201,12 @@ def cell_words(cell: Cell, layout: Frame) -> str:
     )
 
 
-def provenance(study: Study, results: Results, *, store: Store, design: str) -> Html:
+def provenance(
+    study: Study, results: Results, *, store: Store, design: str, called: str
+) -> Html:
     """Commit, versions, machine, instruction sets, digest, and the command again."""
     there = results["status"] != MISSING
-    asked = ("report", study.name)
+    asked = ("report", called)
     again = command(*asked, study=study, results=results, store=store, design=design)
     pairs: list[tuple[str, Child]] = [
         ("Rows", f"{int(there.sum())} stored of {len(results)}"),
@@ -216,8 +218,9 @@ def provenance(study: Study, results: Results, *, store: Store, design: str) -> 
         ("Rows made", _times(results, there)),
         ("Training took", _training_time(results, there)),
         ("Digest of the claims", element("code", study.digest())),
-        ("This page again", element("code", again)),
     ]
+    if called:
+        pairs.append(("This page again", element("code", again)))
     mixed = len(results.instruction_sets) > 1
     warning = (
         element(

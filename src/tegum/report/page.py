@@ -46,11 +46,18 @@ def render(
     store: Store,
     path: str | Path,
     design: str,
+    called: str | None = None,
 ) -> Path:
-    """Write the page of a study: one file that opens offline, and return its path."""
+    """Write the page of a study: one file that opens offline, and return its path.
+
+    `called` is how a command line names the study, by its name or the path of its file;
+    empty where it can not, so that the page says no command. Its name if not given.
+    """
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
-    text = page_html(study, results, verdicts, store=store, design=design)
+    text = page_html(
+        study, results, verdicts, store=store, design=design, called=called
+    )
     target.write_text(text, encoding="utf-8")
     return target
 
@@ -62,12 +69,16 @@ def page_html(
     *,
     store: Store,
     design: str,
+    called: str | None = None,
 ) -> str:
-    """The page as text."""
+    """The page as text; see `render`."""
+    called = study.name if called is None else called
     layout = layout_of(study, results, verdicts)
     model = page_model(study, results, verdicts, store=store, layout=layout)
     picture, note = headline(study, results, verdicts, layout=layout, model=model)
-    figures, drawn = further_figures(study, results, store=store, design=design)
+    figures, drawn = further_figures(
+        study, results, store=store, design=design, called=called
+    )
     sentence = answer(study, verdicts)
     question = " ".join(study.question.split())
     against = contradictions(verdicts)
@@ -93,7 +104,9 @@ def page_html(
         verdicts=verdict_table(verdicts).text,
         figures=figures.text,
         method=method(study, results, layout, design=design).text,
-        provenance=provenance(study, results, store=store, design=design).text,
+        provenance=provenance(
+            study, results, store=store, design=design, called=called
+        ).text,
         model=f'{script_json(model)[:-1]},"picture":{picture},"figures":[{drawn}]}}',
         plotly=get_plotlyjs(),
         script="\n".join(_asset(name) for name in SCRIPTS),
@@ -243,7 +256,7 @@ def measured_rows(study: Study, results: Results) -> dict[str, np.ndarray]:
 
 
 def further_figures(
-    study: Study, results: Results, *, store: Store, design: str
+    study: Study, results: Results, *, store: Store, design: str, called: str
 ) -> tuple[Html, str]:
     """The study's further figures: their places on the page, and their JSON.
 
@@ -251,7 +264,7 @@ def further_figures(
     """
     places, drawn = [], []
     for figure in study.figures:
-        asked = ("figure", figure.name, "--study", study.name)
+        asked = ("figure", figure.name, "--study", called)
         again = command(
             *asked, study=study, results=results, store=store, design=design
         )
@@ -266,7 +279,7 @@ def further_figures(
             "figcaption",
             element("strong", figure.name),
             f": {' '.join(figure.caption.split())} ",
-            element("code", again),
+            element("code", again) if called else None,
         )
         places.append(element("figure", place, caption, id=f"figure-{figure.name}"))
     if not places:

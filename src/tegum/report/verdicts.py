@@ -18,7 +18,7 @@ from tegum.report.labels import (
     number_name,
 )
 from tegum.study import Study
-from tegum.wording import interval_text, listed, typeset, written
+from tegum.wording import counted, interval_text, listed, typeset, written
 
 STANDINGS = {
     "confirmatory": "registered before every row it uses",
@@ -26,6 +26,8 @@ STANDINGS = {
     "interim": "the planned seeds are not all in",
 }
 MOST_REASONS = 3
+MOST_OPEN = 4
+"""So many refuted claims are spelled out at once; the others are folded."""
 _HEAD = ["Claim", "Prediction, and the estimate with its interval", "Seeds", "Verdict"]
 
 
@@ -65,10 +67,17 @@ def contradictions(verdicts: Sequence[Verdict]) -> Html | None:
     refuted = [verdict for verdict in verdicts if verdict.word == "refuted"]
     if not refuted:
         return None
+    first, more = refuted[:MOST_OPEN], refuted[MOST_OPEN:]
+    folded = element(
+        "details",
+        element("summary", f"And {counted(len(more), 'claim')} more"),
+        *(_contradiction(verdict) for verdict in more),
+    )
     return element(
         "div",
         element("h2", "What the numbers contradict"),
-        *(_contradiction(verdict) for verdict in refuted),
+        *(_contradiction(verdict) for verdict in first),
+        folded if more else None,
         class_="contradiction",
     )
 
