@@ -15,8 +15,10 @@ import torch
 from transformers import AutoModelForCausalLM, GPT2Config, GPT2LMHeadModel
 
 from conftest import ALL_SITES
+from tegum.arrays import Artifact
 from tegum.networks import TRANSFORMER_TRAINING, build, heldout_loss
 from tegum.networks import training as under_test
+from tegum.networks.model import at_target
 from tegum.networks.optimisers import BETAS, learning_rate
 from tegum.networks.training import RESUME, train_row
 from tegum.store import artifact_digest
@@ -111,7 +113,7 @@ def test_what_a_row_records(row_of, tokens):
     row = row_of(steps=40)
     artifact = quietly(row, tokens)
     arrays = artifact.arrays
-    assert arrays["loss_step"].tolist() == list(range(0, 41, 2))
+    assert arrays["loss_step"].tolist() == list(range(41))
     assert np.isfinite(arrays["loss"]).all()
     assert arrays["loss"][0] == pytest.approx(math.log(300), rel=0.02)
     assert arrays["loss"][-1] < arrays["loss"][0] - 0.5
@@ -123,7 +125,7 @@ def test_what_a_row_records(row_of, tokens):
     numbers = TRANSFORMER_TRAINING.function(artifact, row)
     assert numbers["heldout_loss"] == last
     assert numbers["n_parameters"] == sum(p.numel() for p in module.parameters())
-    fall = (arrays["loss"][-3] - last) / last
+    fall = (arrays["loss"][-5] - last) / last
     assert numbers["loss_fall_last_tenth"] == pytest.approx(fall)
     # Bits of all predictions over the bytes that were predicted.
     predicted = arrays["heldout_tokens"][:, 1:]
@@ -195,6 +197,55 @@ def test_a_row_goes_on_from_a_stop_bit_by_bit(row_of, tokens, tmp_path, case, at
         "step-000009",
         "step-000012",
     ]
+
+
+def target_between(losses):
+    """A loss that training reaches in its midst, for the first time at some look."""
+    middle = len(losses) // 2
+    return float(np.min(losses[:middle]) + np.min(losses[: middle + 2])) / 2
+
+
+def test_weights_are_kept_at_the_first_look_at_the_loss_target(row_of, tokens):
+    plain = quietly(row_of(steps=40), tokens).arrays
+    target = target_between(plain["loss"])
+    arrays = quietly(row_of(steps=40, loss_target=target), tokens).arrays
+    first = int(np.argmax(plain["loss"] <= target))
+    assert 0 < first < 40
+    assert arrays["target_step"] == plain["loss_step"][first]
+    assert arrays["target_loss"] == plain["loss"][first] <= target
+    assert all((arrays[name] == array).all() for name, array in plain.items())
+    assert not [name for name in plain if "target" in name]
+    there = at_target(Artifact(arrays))
+    module = build(row_of(steps=40, loss_target=target), there)
+    assert heldout_loss(module, arrays["heldout_tokens"]) == arrays["target_loss"]
+
+
+def test_a_target_that_is_never_reached_leaves_nothing(row_of, tokens):
+    artifact = quietly(row_of(loss_target=0.5), tokens)
+    assert np.isnan(artifact.arrays["target_step"])
+    assert np.isnan(artifact.arrays["target_loss"])
+    assert at_target(artifact) is None
+
+
+@pytest.mark.parametrize("at", [3, 25])
+def test_a_row_with_a_target_goes_on_bit_by_bit(row_of, tokens, tmp_path, at):
+    """Stopped before the target was reached, and after."""
+    losses = quietly(row_of(steps=40), tokens).arrays["loss"]
+    row = row_of(steps=40, loss_target=target_between(losses))
+    whole = quietly(row, tokens)
+    assert 3 < whole.arrays["target_step"] < 25
+    shares = []
+    quietly(
+        row, tokens, folder=tmp_path, stop=lambda: len(shares) == at, tell=shares.append
+    )
+    again = quietly(row, tokens, folder=tmp_path)
+    assert artifact_digest(again) == artifact_digest(whole)
+
+
+@pytest.mark.parametrize("wrong", [0, -1.0, "low"])
+def test_a_loss_target_is_a_loss(row_of, wrong):
+    with pytest.raises(ValueError, match="loss_target"):
+        row_of(loss_target=wrong)
 
 
 def test_checkpoints_are_the_network_at_their_step(row_of, tokens, tmp_path):

@@ -49,6 +49,15 @@ def _clip(value: Any) -> Value:
     )(value)  # fmt: skip
 
 
+def _loss_target(value: Any) -> Value:
+    if value is None:
+        return None
+    return number(
+        "loss_target", 0, math.inf, open_low=True, open_high=True,
+        remedy="it is in nats per held-out token; None keeps nothing",
+    )(value)  # fmt: skip
+
+
 def _checkpoints(value: Any) -> Value:
     steps = value if isinstance(value, tuple) else (value,)
     one = whole("checkpoints", 0, 100_000_000, remedy="give steps as a tuple: (0, 500)")
@@ -191,6 +200,12 @@ FACTORS: tuple[Factor, ...] = (
         "steps whose network is kept as a folder; the end always is",
         _checkpoints,
         (),
+    ),
+    Factor(
+        "loss_target",
+        "held-out loss at which the weights are kept beside the last ones; None: never",
+        _loss_target,
+        None,
     ),
     Factor(
         "seed",

@@ -47,6 +47,8 @@ ATTENTION = "tegum"
 _CLASSES = {"gpt2": "GPT2LMHeadModel", "gpt_neox": "GPTNeoXForCausalLM"}
 WEIGHTS = "weights/"
 """How the names of an artifact's weights begin."""
+AT_TARGET = "weights_at_target/"
+"""The same of the weights that were kept at the row's `loss_target`."""
 
 
 def build(
@@ -194,6 +196,19 @@ def weights_of(module: Any) -> dict[str, np.ndarray]:
     }
 
 
+def at_target(artifact: Artifact) -> dict[str, np.ndarray] | None:
+    """The arrays with the weights kept at the loss target in place of the last ones.
+
+    None for a network that never reached its target, or had none.
+    """
+    kept = {
+        WEIGHTS + name.removeprefix(AT_TARGET): array
+        for name, array in artifact.arrays.items()
+        if name.startswith(AT_TARGET)
+    }
+    return {**artifact.arrays, **kept} if kept else None
+
+
 def _load(module: Any, arrays: Mapping[str, np.ndarray]) -> None:
     torch = load_torch()
     given = {
@@ -284,4 +299,4 @@ def parameters(row: Row) -> int:
     return blocks + 2 * row["vocabulary"] * width
 
 
-__all__ = ["build", "parameters", "save_folder", "weights_of"]
+__all__ = ["at_target", "build", "parameters", "save_folder", "weights_of"]

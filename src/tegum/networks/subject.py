@@ -37,7 +37,7 @@ class SmallTransformers:
     corpus: Any = "stdlib"
     device: str = "cpu"
     name: str = "small-transformers"
-    law: int = 1
+    law: int = 2
     wants_folders: ClassVar[bool] = True
     _corpus: Corpus = field(init=False, repr=False, compare=False)
 
@@ -166,14 +166,14 @@ class SmallTransformers:
     def memory_bytes(self, row: Row) -> int:
         """About how much memory a row takes while it is trained and stored.
 
-        Weights, gradients and Adam's two moments, and what a step keeps of every token
-        for the way back; the libraries are shared by all rows.
+        Weights, those at a loss target, gradients, Adam's two moments, and what a step
+        keeps of every token for the way back; the libraries are shared by all rows.
         """
         tokens = row["batch_size"] * row["context"]
         probabilities = 3 * row["n_heads"] * row["context"]
         kept = row["n_layers"] * (20 * row["width"] + probabilities)
         return (
-            2**26 + 24 * parameters(row) + 4 * tokens * (kept + 3 * row["vocabulary"])
+            2**26 + 28 * parameters(row) + 4 * tokens * (kept + 3 * row["vocabulary"])
         )
 
 

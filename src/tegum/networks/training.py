@@ -16,7 +16,7 @@ import secrets
 import shutil
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,13 +27,13 @@ from tegum.design import Row
 from tegum.networks.corpus import Tokens
 from tegum.networks.libraries import torch as load_torch
 from tegum.networks.libraries import transformers
-from tegum.networks.model import build, weights_of, write_folder
+from tegum.networks.model import AT_TARGET, WEIGHTS, build, weights_of, write_folder
 from tegum.networks.optimisers import Optimiser, learning_rate, optimiser_of
 
 if TYPE_CHECKING:
     import torch
 
-EVALUATIONS = 20
+EVALUATIONS = 40
 """The held-out loss is taken before the first step and this often along training."""
 
 EVALUATION_SEQUENCES = 32
@@ -57,6 +57,8 @@ class Run:
     loss: np.ndarray
     train_loss: np.ndarray
     diverged_at_step: int | None = None
+    target_step: int | None = None
+    at_target: dict[str, np.ndarray] = field(default_factory=dict)
 
 
 def train_row(
@@ -208,8 +210,33 @@ def _look(run: Run, folder: Path | None) -> None:
     if run.loss_step[place] == run.step and math.isnan(run.loss[place]):
         held_out = run.tokens.held_out_sequences(run.row["context"])
         run.loss[place] = heldout_loss(run.module, held_out)
+        _keep_at_target(run, float(run.loss[place]))
     if folder is not None and run.step in run.row["checkpoints"]:
         _keep_checkpoint(run, folder)
+
+
+def _keep_at_target(run: Run, loss: float) -> None:
+    """Keep the weights of the first look at which the loss is at its target."""
+    target = run.row["loss_target"]
+    if target is None or run.target_step is not None or not loss <= target:
+        return
+    run.target_step = run.step
+    run.at_target = {
+        AT_TARGET + name.removeprefix(WEIGHTS): array
+        for name, array in weights_of(run.module).items()
+    }
+
+
+def _target_arrays(run: Run) -> dict[str, np.ndarray]:
+    """What is kept of the loss target: nothing where none was asked for."""
+    if run.row["loss_target"] is None:
+        return {}
+    step, loss = math.nan, math.nan
+    if run.target_step is not None:
+        step = float(run.target_step)
+        loss = float(run.loss[np.searchsorted(run.loss_step, run.target_step)])
+    found = {"target_step": np.array(step), "target_loss": np.array(loss)}
+    return found | run.at_target
 
 
 def _keep_checkpoint(run: Run, folder: Path) -> None:
@@ -227,7 +254,8 @@ def _artifact(run: Run) -> Artifact:
         starts = np.arange(n) * (len(run.tokens.training) // n)
         seen = run.tokens.training[starts[:, None] + np.arange(context)]
         training = heldout_loss(run.module, seen)
-    arrays = weights_of(run.module) | {
+    arrays = weights_of(run.module) | _target_arrays(run)
+    arrays |= {
         "heldout_tokens": held_out,
         "heldout_bytes": run.tokens.bytes_of_token[held_out[:, 1:]].sum(),
         "loss_step": run.loss_step,
@@ -252,6 +280,9 @@ def _save(run: Run, folder: Path, mark: str) -> None:
     tensors["step"] = torch.tensor(run.step)
     tensors["loss"] = torch.from_numpy(run.loss)
     tensors["train_loss"] = torch.from_numpy(run.train_loss)
+    if run.target_step is not None:
+        tensors["target_step"] = torch.tensor(run.target_step)
+        tensors |= {n: torch.from_numpy(a) for n, a in run.at_target.items()}
     folder.mkdir(parents=True, exist_ok=True)
     temporary = folder / f".{secrets.token_hex(8)}.tmp"
     kept = {name: tensor.contiguous() for name, tensor in tensors.items()}
@@ -287,6 +318,10 @@ def _take_up(run: Run, folder: Path, mark: str) -> bool:
     run.step = int(tensors["step"])
     run.loss[:] = tensors["loss"].numpy()
     run.train_loss[:] = tensors["train_loss"].numpy()
+    if "target_step" in tensors:
+        run.target_step = int(tensors["target_step"])
+        kept = {n: t.numpy() for n, t in tensors.items() if n.startswith(AT_TARGET)}
+        run.at_target = kept
     return True
 
 
