@@ -345,7 +345,7 @@ def test_a_function_is_executed_measured_and_judged_like_any_subject():
         "shifted", fails_at_first, in_process=True, core_seconds_per_row=0.01
     )
     study, store = study_of(subject), Store.in_memory()
-    with pytest.raises(RowsFailed, match="2 of 16 rows could not be trained") as caught:
+    with pytest.raises(RowsFailed, match="2 of 16 rows could not be made") as caught:
         execute(study, store, workers=1)
     assert "ArithmeticError: no root" in str(caught.value)
     assert len(calls) == 16

@@ -13,6 +13,7 @@ from transformers.utils import logging as noise
 
 from activations.tiny_models import BUILD, tiny, tokens
 from tegum.activations import open_model
+from tegum.activations.models import told_apart
 
 SHA = "0123456789abcdef0123456789abcdef01234567"
 
@@ -154,12 +155,50 @@ def test_a_function_of_ones_own_gives_a_model(tmp_path, monkeypatch):
     assert (opened.vocabulary, opened.positions, opened.n_parameters) == (5, None, 23)
     assert open_model("own_models:both").tokenizer == "a tokenizer"
     assert open_model("own_models:made").module[1].out_features == 2
-    with pytest.raises(ValueError, match="returned a int; it must return"):
+    with pytest.raises(ValueError, match="returned an object of type int; it must"):
         open_model("own_models:nothing")
     with pytest.raises(ValueError, match="has no function 'absent'"):
         open_model("own_models:absent")
     with pytest.raises(ValueError, match="no module is called 'absent_models'"):
         open_model("absent_models:build")
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        ("def build(): raise OSError('no disk')", "raised OSError: no disk; it must"),
+        ("def build(width): pass", "raised TypeError: .*needs no argument"),
+        ("build = 3", "is an object of type int; give a function"),
+        ("import absent_things", "could not be imported: ModuleNotFoundError"),
+        ("def build(:", "could not be imported: SyntaxError"),
+    ],
+)
+def test_what_a_strangers_function_raises_is_one_line(
+    tmp_path, monkeypatch, code, said
+):
+    name = f"strange_{tmp_path.name}"
+    (tmp_path / f"{name}.py").write_text(code)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match=said) as caught:
+        open_model(f"{name}:build")
+    assert "\n" not in str(caught.value)
+
+
+def test_folders_of_one_name_are_told_apart_by_the_folders_above(folder, tmp_path):
+    keys = ["a" * 64, "b" * 64]
+    for key in keys:
+        (tmp_path / key).mkdir()
+        (tmp_path / key / "step-7").symlink_to(folder)
+    opened = [open_model(tmp_path / key / "step-7") for key in keys]
+    assert [model.label for model in opened] == ["step-7", "step-7"]
+    assert [model.label for model in told_apart(opened)] == [
+        "aaaaaaaa/step-7",
+        "bbbbbbbb/step-7",
+    ]
+    live = [open_model(torch.nn.Linear(2, 2)) for _ in range(2)]
+    assert [model.label for model in told_apart(live)] == ["Linear #1", "Linear #2"]
+    alone = open_model(tmp_path / keys[0] / "step-7")
+    assert told_apart([alone, live[0]])[0].label == "step-7"
 
 
 def test_pickled_weights_are_refused_unless_they_are_trusted(folder):
@@ -184,7 +223,7 @@ def test_a_pickled_file_runs_no_code_unless_it_is_trusted(tmp_path):
     torch.save(nn.Linear(2, 3), tmp_path / "whole.pt")
     assert open_model(tmp_path / "whole.pt", allow_pickle=True).n_parameters == 9
     torch.save({"weight": torch.ones(2)}, tmp_path / "state.pt")
-    with pytest.raises(ValueError, match="holds a dict and no module"):
+    with pytest.raises(ValueError, match="type dict and no module"):
         open_model(tmp_path / "state.pt", allow_pickle=True)
 
 
@@ -213,7 +252,9 @@ def test_what_is_no_model_is_refused_and_says_why(folder, tmp_path, monkeypatch)
         open_model("notes.txt")
     with pytest.raises(ValueError, match="there is no folder '/absent/model'"):
         open_model("/absent/model")
-    with pytest.raises(ValueError, match="can not be opened from a int"):
+    with pytest.raises(
+        ValueError, match="can not be opened from an object of type int"
+    ):
         open_model(3)
     (folder / "model.safetensors").unlink()
     with pytest.raises(ValueError, match=r"a config\.json but no weights"):

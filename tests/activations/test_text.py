@@ -53,7 +53,10 @@ def test_a_folder_is_read_in_order_with_the_end_of_text_after_each_document(fold
     assert text.ids.tolist() == np.reshape(expected, (3, 4)).tolist()
     assert (text.n_sequences, text.sequence_length, text.n_tokens) == (3, 4, 12)
     assert (text.n_documents, text.left_over, text.largest) == (3, 1, WORDS["j"])
-    assert text.skipped == ("picture.png (not UTF-8)", "zero.bin (holds a zero byte)")
+    assert text.skipped == (
+        "picture.png (not UTF-8)",
+        "zero.bin (binary: it holds a zero byte)",
+    )
     assert "2 files skipped: picture.png (not UTF-8)" in text.describe()
 
 
@@ -169,12 +172,12 @@ def test_no_more_is_read_than_was_asked_for(folder):
     [
         ("nothing.txt", {}, "no file or folder 'nothing.txt'"),
         ([], {}, "no text was given"),
-        (3.5, {}, "can not be read from a float"),
+        (3.5, {}, "can not be read from an object of type float"),
         ("short.txt", {}, "'short.txt' has 4 tokens, and one sequence needs 128"),
         ("empty.txt", {}, "'empty.txt' is empty"),
         ("picture.png", {}, "'.*picture.png' is no text: not UTF-8"),
         ("bare", {}, "'bare' is empty"),
-        ("pictures", {}, r"'pictures' is empty \(p.png \(not UTF-8\)\)"),
+        ("pictures", {}, "'pictures' holds no text: 1 file skipped, such as p.png"),
         ("short.txt", {"tokenizer": None}, "the model came without one"),
         ("short.txt", {"tokenizer": "words"}, "the tokenizer is a str"),
         ("short.txt", {"cut": "chunks"}, "packed, documents, lines"),
@@ -215,3 +218,17 @@ def test_pages_that_were_let_go_of_are_there_when_asked_again(folder):
     written = np.arange(8).reshape(2, 4)
     Text(written, "", "").forget()
     assert written[1, 3] == 7
+
+
+def test_sequences_are_no_longer_than_a_model_reads_unless_that_is_said():
+    fitted = open_text(np.arange(256), longest=64)
+    assert fitted.sequence_length == 64
+    assert "of 64 tokens, the most that is read at a time, 256 tokens" in (
+        fitted.describe()
+    )
+    usual = open_text(np.arange(256), longest=2048)
+    assert usual.sequence_length == 128
+    assert "the most" not in usual.describe()
+    said = open_text(np.arange(256), longest=64, sequence_length=32)
+    assert said.sequence_length == 32
+    assert "the most" not in said.describe()

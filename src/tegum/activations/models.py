@@ -6,7 +6,9 @@ import contextlib
 import copy
 import hashlib
 import json
+import os
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +26,10 @@ if TYPE_CHECKING:
 DTYPES = ("float32", "bfloat16", "float16")
 """Types of numbers that a model may be measured in."""
 
+KEY_SHOWN = 8
+"""Digits of a folder's key that a label shows."""
+
+_KEY = re.compile("[0-9a-f]{16,}")
 _VOLATILE = ("_name_or_path", "architectures", "dtype", "torch_dtype")
 """Entries of a configuration that say nothing of what the model computes."""
 
@@ -34,7 +40,8 @@ class OpenedModel:
 
     `digest` is a SHA-256 of every weight and of how they are put together; `label` is
     for people; `family` is that of `tegum.activations.family_of`; `came_in` is the mode
-    in which it was handed over, `train` or `eval`.
+    in which it was handed over, `train` or `eval`; `source` is the path, hub name or
+    `module:function` that was given, empty for a live module.
     """
 
     module: nn.Module
@@ -43,6 +50,7 @@ class OpenedModel:
     label: str
     family: str
     came_in: str = "eval"
+    source: str = ""
 
     @property
     def key(self) -> str:
@@ -148,16 +156,19 @@ def open_model(
     torch = library("torch")
     _check_dtype(dtype)
     _check_device(device)
+    given = str(source) if isinstance(source, str | Path) else ""
     if isinstance(source, OpenedModel):
         found = source.module, source.tokenizer, source.label
+        given = source.source
     elif isinstance(source, torch.nn.Module):
         found = source, None, type(source).__name__
     elif isinstance(source, str | Path):
         found = module_from(str(source), revision=revision, allow_pickle=allow_pickle)
     else:
         raise ValueError(
-            f"a model can not be opened from a {type(source).__name__}; give a "
-            "torch.nn.Module, a folder, a hub name, or `module:function`"
+            f"a model can not be opened from an object of type "
+            f"{type(source).__name__}; give a torch.nn.Module, a folder, a hub name, "
+            "or `module:function`"
         )
     module, own, name = found
     came_in = "train" if module.training else "eval"
@@ -169,12 +180,56 @@ def open_model(
         label=name if label is None else label,
         family=family_of(module),
         came_in=came_in,
+        source=given,
     )
 
 
 def labelled(model: OpenedModel, label: str) -> OpenedModel:
     """The same model under another label for people."""
     return replace(model, label=label)
+
+
+def told_apart(models: Sequence[OpenedModel]) -> list[OpenedModel]:
+    """Models of one label under labels of their own, as short as tells them apart.
+
+    Those of folders get as many folders above before their name as it takes; what has
+    no path, or the same one, is numbered.
+    """
+    labels = [model.label for model in models]
+    found = list(labels)
+    for label in {label for label in labels if labels.count(label) > 1}:
+        alike = [k for k, other in enumerate(labels) if other == label]
+        paths = _shortest([models[k].source for k in alike])
+        numbered = [f"{label} #{n}" for n in range(1, len(alike) + 1)]
+        for k, new in zip(alike, paths or numbered, strict=True):
+            found[k] = new
+    return [
+        model if model.label == new else labelled(model, new)
+        for model, new in zip(models, found, strict=True)
+    ]
+
+
+def _shortest(sources: Sequence[str]) -> list[str] | None:
+    """The ends of some paths that differ; None where they are not all folders."""
+    if not all(source and Path(source).expanduser().is_dir() for source in sources):
+        return None
+    parts = [_absolute(source).parts for source in sources]
+    for length in range(2, max(map(len, parts)) + 1):
+        for shown in (_abbreviated, str):
+            ends = ["/".join(map(shown, part[-length:])) for part in parts]
+            if len(set(ends)) == len(ends):
+                return ends
+    return None
+
+
+def _absolute(source: str) -> Path:
+    """A path from the root, links left as they were named."""
+    return Path(os.path.abspath(Path(source).expanduser()))
+
+
+def _abbreviated(part: str) -> str:
+    """A folder that is called by a key, by how the key begins."""
+    return part[:KEY_SHOWN] if _KEY.fullmatch(part) else part
 
 
 def _check_dtype(dtype: str | None) -> None:
@@ -249,4 +304,11 @@ def _configuration(module: nn.Module) -> Any:
     return found | {"attention": getattr(config, "_attn_implementation", None)}
 
 
-__all__ = ["DTYPES", "OpenedModel", "digest_of", "labelled", "open_model"]
+__all__ = [
+    "DTYPES",
+    "OpenedModel",
+    "digest_of",
+    "labelled",
+    "open_model",
+    "told_apart",
+]

@@ -331,10 +331,8 @@ def _too_large(
     torch = library("torch")
     batch = asked.row["batch"]
     tried, length = min(batch, asked.stop - start), asked.text.sequence_length
-    what = (
-        f"out of memory: {asked.model.label} on {asked.model.device} does not take "
-        f"{counted(tried, 'sequence')} of {length} tokens at a time"
-    )
+    where = f"out of memory: {asked.model.label} on {asked.model.device} does not take"
+    what = f"{where} {counted(tried, 'sequence')} of {length} tokens at a time"
     while tried > 1:
         tried //= 2
         if asked.model.device.type == "cuda":
@@ -347,8 +345,8 @@ def _too_large(
         else:
             return OutOfMemory(f"{what}; a batch of {tried} fits: give batch={tried}")
     return OutOfMemory(
-        f"{what}, nor one; give a smaller `sequence_length` than {length}, fewer "
-        "points or workers, or a smaller dtype"
+        f"{where} even one sequence of {length} tokens; give a smaller "
+        "`sequence_length`, fewer points or workers, or a smaller dtype"
     )
 
 

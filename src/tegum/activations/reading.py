@@ -6,11 +6,13 @@ import codecs
 import os
 import sys
 import sysconfig
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
+
+from tegum.wording import counted
 
 PIECE = 1 << 16
 """Characters that are tokenised at a time."""
@@ -154,15 +156,26 @@ def _decoded(document: Document) -> Iterator[str]:
     with document.opened() as file:
         while True:
             data = file.read(PIECE)
+            if b"\0" in data:
+                raise NotText("binary: it holds a zero byte")
             try:
                 text = decoder.decode(data, final=not data)
             except UnicodeDecodeError:
                 raise NotText("not UTF-8") from None
-            if "\0" in text:
-                raise NotText("holds a zero byte")
             yield text
             if not data:
                 return
+
+
+def nothing_in(label: str, skipped: Sequence[str]) -> str:
+    """What is said of sources without a word."""
+    if not skipped:
+        return f"the text {label!r} is empty; give some with words"
+    files = counted(len(skipped), "file")
+    return (
+        f"{label!r} holds no text: {files} skipped, such as {skipped[0]}; give UTF-8 "
+        "text, or token ids as an .npy file"
+    )
 
 
 __all__ = [
@@ -174,5 +187,6 @@ __all__ = [
     "documents_of",
     "label_of",
     "lines_of",
+    "nothing_in",
     "pieces_of",
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import os
 import re
 import sys
 from collections.abc import Iterator
@@ -52,7 +53,7 @@ def module_from(
     path = Path(source).expanduser()
     if path.is_dir():
         module, tokenizer = _from_folder(path, allow_pickle=allow_pickle)
-        return module, tokenizer, path.resolve().name
+        return module, tokenizer, Path(os.path.abspath(path)).name
     if path.is_file():
         return _from_file(path, allow_pickle=allow_pickle), None, path.name
     if _FUNCTION.fullmatch(source):
@@ -189,8 +190,9 @@ def _from_file(path: Path, *, allow_pickle: bool) -> nn.Module:
     found = torch.load(path, map_location="cpu", weights_only=False)
     if not isinstance(found, torch.nn.Module):
         raise ValueError(
-            f"the file {str(path)!r} holds a {type(found).__name__} and no module; "
-            "give `module:function`, a function that builds the module and loads it"
+            f"the file {str(path)!r} holds an object of type {type(found).__name__} "
+            "and no module; give `module:function`, a function that builds the module "
+            "and loads it"
         )
     return found
 
@@ -198,32 +200,58 @@ def _from_file(path: Path, *, allow_pickle: bool) -> nn.Module:
 def _from_function(source: str) -> tuple[nn.Module, Any | None]:
     """What a function of the user's returns; modules beside the shell are found too."""
     name, _, attribute = source.partition(":")
-    here = str(Path.cwd())
-    sys.path.insert(0, here)
-    try:
-        made: Any = importlib.import_module(name)
-    except ModuleNotFoundError as missing:
-        if missing.name is None or not f"{name}.".startswith(f"{missing.name}."):
-            raise
-        raise ValueError(
-            f"no module is called {name!r}, neither installed nor in {here}; a model "
-            "is `module:function`, a folder, or `owner/name` on the hub"
-        ) from None
-    finally:
-        sys.path.remove(here)
+    made = _imported(name)
     for part in attribute.split("."):
         if not hasattr(made, part):
             raise ValueError(f"the module {name!r} has no function {attribute!r}")
         made = getattr(made, part)
     nn = library("torch").nn
-    returned = made if isinstance(made, nn.Module) else made()
+    if not (isinstance(made, nn.Module) or callable(made)):
+        raise ValueError(
+            f"{source!r} is an object of type {type(made).__name__}; give a function "
+            "without arguments that returns a torch.nn.Module"
+        )
+    try:
+        with _quiet() if "transformers" in sys.modules else contextlib.nullcontext():
+            returned = made if isinstance(made, nn.Module) else made()
+    except Exception as error:  # a stranger's code
+        raise ValueError(
+            f"{source!r} raised {_named(error)}; it must be a function that needs no "
+            "argument and returns a torch.nn.Module"
+        ) from error
     module, tokenizer = returned if isinstance(returned, tuple) else (returned, None)
     if not isinstance(module, nn.Module):
         raise ValueError(
-            f"{source!r} returned a {type(module).__name__}; it must return a "
-            "torch.nn.Module, or a module and its tokenizer"
+            f"{source!r} returned an object of type {type(module).__name__}; it must "
+            "return a torch.nn.Module, or a module and its tokenizer"
         )
     return module, tokenizer
+
+
+def _imported(name: str) -> Any:
+    """A module of the user's, from where the shell is or from what is installed."""
+    here = str(Path.cwd())
+    sys.path.insert(0, here)
+    try:
+        return importlib.import_module(name)
+    except Exception as error:  # a stranger's code
+        absent = error.name if isinstance(error, ModuleNotFoundError) else None
+        if absent is not None and f"{name}.".startswith(f"{absent}."):
+            raise ValueError(
+                f"no module is called {name!r}, neither installed nor in {here}; a "
+                "model is `module:function`, a folder, or `owner/name` on the hub"
+            ) from None
+        raise ValueError(
+            f"the module {name!r} could not be imported: {_named(error)}; mend it"
+        ) from error
+    finally:
+        sys.path.remove(here)
+
+
+def _named(error: BaseException) -> str:
+    """An error on one line: its type and the first line of what it says."""
+    said = _first_line(error) if str(error).strip() else ""
+    return f"{type(error).__name__}: {said}" if said else type(error).__name__
 
 
 def _fetched(source: str, *, revision: str | None, allow_pickle: bool) -> Path:

@@ -6,7 +6,7 @@ import hashlib
 import mmap
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -20,6 +20,7 @@ from tegum.activations.reading import (
     documents_of,
     label_of,
     lines_of,
+    nothing_in,
     pieces_of,
 )
 from tegum.wording import counted
@@ -41,7 +42,8 @@ class Text:
     text; `lengths` are the tokens of each sequence that are no padding, None where
     there is none. `digest` is a SHA-256 of the ids, lengths and shape: of exactly what
     a model reads. `left_over` counts tokens after the last full sequence, or cut off
-    documents; `skipped` says which files were not read, and why.
+    documents; `skipped` says which files were not read, and why; `shortened` whether
+    the sequences are shorter than usual, as the model reads no longer ones.
     """
 
     ids: ndarray
@@ -53,6 +55,7 @@ class Text:
     left_over: int = 0
     skipped: tuple[str, ...] = ()
     mapped: bool = False
+    shortened: bool = False
 
     @property
     def key(self) -> str:
@@ -94,7 +97,8 @@ class Text:
         said = (
             f"{self.label}: {counted(self.n_sequences, 'sequence')} of "
             f"{'up to ' if self.lengths is not None else ''}{self.sequence_length} "
-            f"tokens, {counted(self.n_tokens, 'token')} in all"
+            f"tokens{', the most that is read at a time' if self.shortened else ''}, "
+            f"{counted(self.n_tokens, 'token')} in all"
         )
         if self.skipped:
             shown = "; ".join(self.skipped[:SKIPPED_SHOWN])
@@ -111,6 +115,7 @@ def open_text(
     sequence_length: int | None = None,
     cut: str = "packed",
     at_most: int | None = None,
+    longest: int | None = None,
     label: str | None = None,
 ) -> Text:
     """Token ids of text, cut into sequences; memory stays small at any length.
@@ -122,11 +127,12 @@ def open_text(
     no tokenizer.
 
     `cut="packed"` joins the documents, with the tokenizer's end-of-text token after
-    each if it has one, and cuts them every `sequence_length` tokens (128 unless said);
-    what is left over at the end is dropped. `"documents"` makes the beginning of every
-    file, and `"lines"` of every line that is not empty, a sequence of its own, with the
-    tokenizer's special tokens and padded. Files are tokenised in pieces of 65,536
-    characters, cut at line ends. `at_most` tokens are read, and then no more.
+    each if it has one, and cuts them every `sequence_length` tokens (unless said 128,
+    or `longest` where a model reads no more); what is left over at the end is dropped.
+    `"documents"` makes the beginning of every file, and `"lines"` of every line that is
+    not empty, a sequence of its own, with the tokenizer's special tokens and padded.
+    Files are tokenised in pieces of 65,536 characters, cut at line ends. `at_most`
+    tokens are read, and then no more.
 
     Raises:
         ValueError: no such file, nothing that is text, empty text, less than one
@@ -137,6 +143,7 @@ def open_text(
         raise ValueError(f"`cut` is {cut!r}; it must be one of {', '.join(CUTS)}")
     _check_whole("sequence_length", sequence_length, 2)
     _check_whole("at_most", at_most, 1)
+    usual = min(SEQUENCE_LENGTH, longest or SEQUENCE_LENGTH)
     given = _listed(sources)
     named = label or ", ".join(label_of(source) for source in given)
     if any(_holds_ids(source) for source in given):
@@ -144,15 +151,16 @@ def open_text(
             raise ValueError(
                 "token ids must be the only source; give one array or file"
             )
-        return _from_ids(given[0], sequence_length, at_most=at_most, label=named)
-    return _tokenised(
-        given,
-        Encoder.of(tokenizer),
-        length=sequence_length or SEQUENCE_LENGTH,
-        cut=cut,
-        at_most=at_most,
-        label=named,
-    )
+        text = _from_ids(
+            given[0], sequence_length, usual=usual, at_most=at_most, label=named
+        )
+    else:
+        length, encoder = sequence_length or usual, Encoder.of(tokenizer)
+        text = _tokenised(
+            given, encoder, length=length, cut=cut, at_most=at_most, label=named
+        )
+    fitted = sequence_length is None and text.sequence_length == longest
+    return replace(text, shortened=fitted and usual < SEQUENCE_LENGTH)
 
 
 def _check_whole(name: str, value: Any, low: int) -> None:
@@ -168,8 +176,9 @@ def _listed(sources: Any) -> list[Any]:
     single = isinstance(sources, str | Path | ndarray)
     if not single and not isinstance(sources, Iterable):
         raise ValueError(
-            f"a text can not be read from a {type(sources).__name__}; give a file, a "
-            "folder, `-`, `stdlib`, or an array of token ids"
+            f"a text can not be read from an object of type "
+            f"{type(sources).__name__}; give a file, a folder, `-`, `stdlib`, or an "
+            "array of token ids"
         )
     given = [sources] if single else list(sources)
     if given and all(_is_whole(part) for part in given):
@@ -184,7 +193,7 @@ def _holds_ids(source: Any) -> bool:
 
 
 def _from_ids(
-    source: Any, length: int | None, *, at_most: int | None, label: str
+    source: Any, length: int | None, *, usual: int, at_most: int | None, label: str
 ) -> Text:
     mapped = isinstance(source, str | Path)
     ids = _loaded(Path(source)) if mapped else np.asarray(source)
@@ -195,7 +204,7 @@ def _from_ids(
         )
     left_over = 0
     if ids.ndim == 1:
-        length = length or SEQUENCE_LENGTH
+        length = length or usual
         tokens = ids.size if at_most is None else min(ids.size, at_most)
         _refuse_short(tokens, length, label)
         left_over = int(ids.size - tokens // length * length)
@@ -284,8 +293,7 @@ def _tokenised(
         )
         file.flush()
         if told.tokens == 0:
-            why = f" ({skipped[0]})" if skipped else ""
-            raise ValueError(f"the text {label!r} is empty{why}; give some with words")
+            raise ValueError(nothing_in(label, skipped))
         if told.lengths is None:
             _refuse_short(told.tokens, length, label)
         shape = (told.sequences(length), length)

@@ -15,6 +15,7 @@ from tegum.design import Row
 from tegum.execution.progress import Meter, Tell
 from tegum.store import Provenance, Store, model_keys
 from tegum.study import Subject
+from tegum.wording import value_label
 
 CHUNK_SECONDS = 15.0
 """About how long a chunk takes: what a kill or a power cut can cost at most."""
@@ -250,16 +251,27 @@ def _refuse_giants(
 
 
 def _rows_failed(rows: Sequence[Row], errors: Mapping[int, str]) -> RowsFailed:
+    varying = [
+        name
+        for name in dict.fromkeys(name for row in rows for name in row)
+        if len({repr(row.get(name)) for row in rows}) > 1
+    ]
     shown = [
-        f"{dict(rows[position])}: {text}"
+        f"{_named(rows[position], varying)}: {text}"
         for position, text in list(errors.items())[:ERRORS_SHOWN]
     ]
     more = len(errors) - len(shown)
     others = len(rows) - len(errors)
     kept = f"the other {others} are" if others else "nothing new is"
     return RowsFailed(
-        f"{len(errors)} of {len(rows)} rows could not be trained; {kept} in the "
+        f"{len(errors)} of {len(rows)} rows could not be made; {kept} in the "
         "store:\n  " + "\n  ".join(shown) + (f"\n  and {more} more" if more else ""),
         finished=[None] * len(rows),
         errors=errors,
     )
+
+
+def _named(row: Row, varying: Sequence[str]) -> str:
+    """A row by what tells it from the others, such as `rate=0.5, seed=3`."""
+    told = [f"{name}={value_label(row[name])}" for name in varying if name in row]
+    return ", ".join(told) or "the only row"
