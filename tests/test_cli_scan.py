@@ -81,8 +81,8 @@ def test_a_scan_prints_a_line_for_each_point_and_the_page_last(tegum, folder, te
 
 
 def test_a_second_scan_measures_nothing_and_draws_the_page_anew(tegum, folder, text):
-    first = json.loads(tegum(folder, "--text", text, "--json").output)
-    again = json.loads(tegum(folder, "--text", text, "--json").output)
+    first = json.loads(tegum(folder, "--text", text, "--json").stdout)
+    again = json.loads(tegum(folder, "--text", text, "--json").stdout)
     assert first["tokens_measured"] == 2048
     assert again["tokens_measured"] == 0
     assert again["points"] == first["points"]
@@ -93,7 +93,7 @@ def test_a_dry_run_makes_no_store(tegum, folder, text, tmp_path):
     done = tegum(folder, "--text", text, "--dry-run")
     assert "96 rows, 0 already there, 96 to measure" in done.output
     assert not (tmp_path / "store").exists()
-    about = json.loads(tegum(folder, "--text", text, "--dry-run", "--json").output)
+    about = json.loads(tegum(folder, "--text", text, "--dry-run", "--json").stdout)
     assert about["claims"] == 6
     assert about["models"][0]["points"] == 3
 
@@ -108,7 +108,7 @@ def test_planted_units_are_caught_beside_the_model_without(
     planted = changed(folder, tmp_path / "planted", plant)
     points = "blocks.0.hook_resid_pre,hook_embed"
     done = tegum(folder, planted, "--text", text, "--points", points, "--json")
-    found = json.loads(done.output)
+    found = json.loads(done.stdout)
     held = {
         (r["model"], r["point"]): r["holds"]
         for r in found["points"]
@@ -116,7 +116,7 @@ def test_planted_units_are_caught_beside_the_model_without(
     }
     for point in points.split(","):
         assert held["planted", point] == "privileged"
-        assert held["tiny", point] == "no gap worth claiming"
+        assert held["tiny", point] == "no gap beyond chance"
     assert {
         r["holds"] for r in found["differences"] if r["statistic"] == "per vector"
     } == {"larger"}
@@ -125,7 +125,7 @@ def test_planted_units_are_caught_beside_the_model_without(
 def test_text_from_stdin_is_the_text_of_the_file(tegum, folder, text):
     tegum(folder, "--text", "-", "--json", stdin=text.read_text())
     filed = tegum(folder, "--text", text, "--dry-run", "--json")
-    assert json.loads(filed.output)["missing"] == 0
+    assert json.loads(filed.stdout)["missing"] == 0
 
 
 def test_nan_in_a_layer_costs_its_own_rows_and_exit_code_3(
@@ -139,7 +139,9 @@ def test_nan_in_a_layer_costs_its_own_rows_and_exit_code_3(
     assert "blocks.1.hook_resid_post of spoilt" in done.stderr
     assert "NaN or infinite" in done.stderr
     assert "the other 64 rows are in the store" in done.stderr
-    assert done.stderr.count("\n") == 1
+    short, failed = done.stderr.splitlines()
+    assert "2,000" in short
+    assert "NaN" in failed
     assert "no gap" in done.output
 
 

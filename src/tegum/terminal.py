@@ -196,6 +196,7 @@ MOST_POINT = 25
 
 BRIEFLY = {
     "no gap worth claiming": "no gap",
+    "no gap beyond chance": "chance",
     "lighter than its rotations": "lighter",
 }
 """What holds, in a table that is read along its lines."""
@@ -237,14 +238,17 @@ def print_scan(found: Mapping[str, Any], *, as_json: bool) -> None:
                 if (record["statistic"], record["model"]) == (statistic, model["label"])
             ]
             title = f"{model['label']}, excess kurtosis {statistic}"
-            _print_points(console, rows, title=title, also=("raw", "rotated"))
+            _print_points(console, rows, title=title, also=("raw", "rotated", "whole"))
         pairs = [r for r in found["differences"] if r["statistic"] == statistic]
         for label in dict.fromkeys(r["model"] for r in pairs):
             own = [r for r in pairs if r["model"] == label]
             title = f"gap {statistic}: {label} minus {own[0]['beside']}"
             _print_points(console, own, title=title, also=())
     standings = sorted({record["standing"] for record in found["points"]})
-    typer.echo(f"standing: {', '.join(standings)}; intervals hold all together")
+    typer.echo(
+        f"standing: {', '.join(standings)}; intervals hold all together; "
+        "gaps are of the median block, `whole` that of the whole text"
+    )
     if found["tokens_per_second"]:
         typer.echo(
             f"measured {counted(found['tokens_measured'], 'token')}, "

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from scipy import special
+from scipy import special, stats
 
 from tegum.claims import (
     Claim,
     Estimand,
     Part,
+    Region,
     Verdict,
     above,
     below,
@@ -21,6 +22,7 @@ from tegum.claims import (
     paired_difference,
 )
 from tegum.statistics import extra_look_alpha, fewest_seeds, simultaneous_level
+from tegum.studies._scan_beforehand import FEWEST_SAMPLED, Calibration
 from tegum.wording import counted, listed
 
 if TYPE_CHECKING:
@@ -31,6 +33,11 @@ FEWEST_UNITS = 8
 
 ALPHA = 0.05
 """P(any wrong verdict) over all points, both statistics and all models of a scan."""
+
+
+NO_GAP = "no gap worth claiming"
+BY_CHANCE = "no gap beyond chance"
+"""What holds where a gap is smaller than asked, or than a basis at random may have."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +54,7 @@ class Statistic:
     gap: str
     reason: str
     source: str
+    by_chance: str
 
 
 @dataclass(frozen=True)
@@ -56,8 +64,9 @@ class Scanned:
     `models` maps the digest of each model, as it stands in the rows, to its label for
     people; `points` are the hook points of each model, in the order of the forward
     pass. `put_into_eval` are the labels of models that came in train mode and were put
-    into eval mode for the scan. `widths` are the units of each (model, point) that has
-    been seen. `blocks` and `tokens` are those of the text.
+    into eval mode for the scan. `calibration` is what was read of each (model, point)
+    beforehand. `blocks` and `tokens` are those of the text; a block has `sampled`
+    tokens that are rotated `rotations` times, in the mean.
     """
 
     models: dict[str, str]
@@ -66,29 +75,75 @@ class Scanned:
     blocks: int
     tokens: int
     smallest_gap: float
-    widths: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    calibration: Calibration
+    sampled: int
+    rotations: int
     mode: str = "eval"
     put_into_eval: tuple[str, ...] = ()
 
     @property
     def shared(self) -> tuple[Point, ...]:
         """The points that every model has, in the order of the first."""
-        first, *rest = self.points.values()
-        names = [{point.name for point in points} for points in rest]
-        return tuple(p for p in first if all(p.name in there for there in names))
+        return _shared(self.points)
+
+    @property
+    def asked(self) -> int:
+        """How many claims there are, each a chance for a basis at random."""
+        return asked_of_points(self.points)
+
+    @property
+    def long_enough(self) -> bool:
+        """Whether a block has tokens enough for "no gap" per unit to be said."""
+        return self.sampled >= FEWEST_SAMPLED
 
     def gap_of(self, statistic: Statistic, model: str, point: str) -> float:
         """The smallest gap that is claimed at a point, rounded up to hundredths.
 
-        Per vector it is at least what a basis at random reaches, with probability
-        0.05 at any of all points, where all vectors lie along one direction.
+        At least what one basis at random reaches by chance: with probability 0.05 over
+        all claims of the scan together.
         """
-        width = self.widths.get((model, point), 0)
-        if statistic.name != "per vector" or width < FEWEST_UNITS:
-            return self.smallest_gap
-        points = sum(map(len, self.points.values()))
-        chance = math.ceil(100 * gap_by_chance(width, chance=ALPHA / points)) / 100
-        return max(self.smallest_gap, chance)
+        return max(self.smallest_gap, _up(self._chance(statistic, model, point)))
+
+    def difference_of(
+        self, statistic: Statistic, first: str, other: str, point: str
+    ) -> float:
+        """The smallest difference of two models' gaps that is claimed at a point.
+
+        At least what two bases at random, one for each model, differ by: the root of
+        the sum of the squares of what each reaches alone.
+        """
+        each = [self._chance(statistic, model, point) for model in (first, other)]
+        return max(self.smallest_gap, _up(math.hypot(*each)))
+
+    def _chance(self, statistic: Statistic, model: str, point: str) -> float:
+        """What a basis at random reaches on either side; 0 where it is not known."""
+        at, chance = (model, point), ALPHA / self.asked / 2.0
+        width = self.calibration.widths.get(at, 0)
+        if width < FEWEST_UNITS:
+            return 0.0
+        if statistic.name == "per vector":
+            return gap_by_chance(width, chance=chance)
+        spread = self.calibration.spreads.get(at, math.nan)
+        if math.isnan(spread):
+            return 0.0
+        times = spreads_by_chance(width, chance=chance, bases=self.calibration.bases)
+        return spread * times * math.sqrt(1.0 + 1.0 / self.rotations)
+
+
+def asked_of_points(points: Mapping[str, Sequence[Point]]) -> int:
+    """How many claims are made of the points of each model, by either statistic."""
+    alone = sum(map(len, points.values()))
+    return 2 * (alone + len(_shared(points)) * (len(points) - 1))
+
+
+def _shared(points: Mapping[str, Sequence[Point]]) -> tuple[Point, ...]:
+    first, *rest = points.values()
+    names = [{point.name for point in each} for each in rest]
+    return tuple(p for p in first if all(p.name in there for there in names))
+
+
+def _up(gap: float) -> float:
+    return math.ceil(100 * gap) / 100 if math.isfinite(gap) else gap
 
 
 def gap_by_chance(width: int, *, chance: float) -> float:
@@ -106,7 +161,6 @@ def gap_by_chance(width: int, *, chance: float) -> float:
     normal samples": a cube root that is nearly Gaussian.
     """
     m = float(width)
-    variance = 24.0 * m * (m - 2) * (m - 3) / ((m + 1) ** 2 * (m + 3) * (m + 5))
     skew = 6.0 * (m**2 - 5 * m + 2) / ((m + 7) * (m + 9))
     skew *= math.sqrt(6.0 * (m + 3) * (m + 5) / (m * (m - 2) * (m - 3)))
     a = 6.0 + 8.0 / skew * (2.0 / skew + math.sqrt(1.0 + 4.0 / skew**2))
@@ -114,7 +168,31 @@ def gap_by_chance(width: int, *, chance: float) -> float:
     if root <= 0.0:
         return math.inf
     scaled = ((1.0 - 2.0 / a) / root**3 - 1.0) / math.sqrt(2.0 / (a - 4.0))
-    return float(scaled * math.sqrt(variance))
+    return float(scaled * _spread_along_a_line(width))
+
+
+def _spread_along_a_line(width: int) -> float:
+    """The standard deviation of the kurtosis of m Gaussian coordinates."""
+    m = float(width)
+    variance = 24.0 * m * (m - 2) * (m - 3) / ((m + 1) ** 2 * (m + 3) * (m + 5))
+    return math.sqrt(variance)
+
+
+def spreads_by_chance(width: int, *, chance: float, bases: int) -> float:
+    """How many of its standard deviations a basis at random exceeds so rarely.
+
+    The standard deviation of the mean kurtosis per unit is taken between `bases` bases,
+    so that Student's t with `bases - 1` degrees of freedom has the place of a Gaussian.
+    It is made larger by as much as the kurtosis of m Gaussian coordinates is beyond a
+    Gaussian there: where one direction carries the tails, its share in each unit
+    decides, and these are such coordinates. Dimensionless.
+
+    >>> [round(spreads_by_chance(m, chance=0.01, bases=16), 1) for m in (64, 768)]
+    [3.7, 3.1]
+    """
+    skewed = gap_by_chance(width, chance=chance) / _spread_along_a_line(width)
+    gaussian = -float(special.ndtri(chance))
+    return float(stats.t.isf(chance, bases - 1)) * max(1.0, skewed / gaussian)
 
 
 def outlier_size(gap: float, *, width: int) -> float:
@@ -155,6 +233,7 @@ def statistics_of(smallest_gap: float) -> tuple[Statistic, Statistic]:
             f"is {size:.2g} times as large as the others; trained models are reported "
             "with tens and more.",
             "Elhage et al. 2023: the statistic, and rotations as its null.",
+            "where all vectors lie along one direction",
         ),
         Statistic(
             "per unit",
@@ -166,6 +245,7 @@ def statistics_of(smallest_gap: float) -> tuple[Statistic, Statistic]:
             f"{freedom:.3g} degrees of freedom; a rotation mixes the units.",
             "Elhage et al. 2023 across coordinates; over tokens the same question "
             "asked of each unit by itself.",
+            "on sequences that were read beforehand",
         ),
     )
 
@@ -199,24 +279,42 @@ def _privileged(
     return Claim(
         f"{before}{point.name} {statistic.name}",
         f"At {point.name}{of} the basis is privileged: excess kurtosis "
-        f"{statistic.over} exceeds that of a basis at random by at least {gap:g}.",
+        f"{statistic.over}{_within(statistic, scanned)} exceeds that of a basis at "
+        f"random by at least {gap:g}.",
         [Part(level(statistic.gap, where=where), above(gap, "privileged"))],
         reason=statistic.reason
         if gap == scanned.smallest_gap
-        else f"{gap:g} is what a basis at random reaches by chance where all vectors "
-        f"lie along one direction, at any point with probability {ALPHA:g}.",
+        else f"{gap:g} is what a basis at random reaches by chance "
+        f"{statistic.by_chance}, with probability {ALPHA:g} over all claims.",
         source=statistic.source,
-        rivals=[
-            between(-gap, gap, "no gap worth claiming"),
+        rivals=_rivals(
+            statistic,
+            scanned,
+            between(-gap, gap, NO_GAP if gap == scanned.smallest_gap else BY_CHANCE),
             below(-gap, "lighter than its rotations"),
-        ],
+        ),
     )
+
+
+def _rivals(
+    statistic: Statistic, scanned: Scanned, nothing: Region, lighter: Region
+) -> list[Region]:
+    """The other regions; that nothing is there takes blocks that would show it."""
+    told = statistic.name == "per vector" or scanned.long_enough
+    return [nothing, lighter] if told else [lighter]
+
+
+def _within(statistic: Statistic, scanned: Scanned) -> str:
+    """Of what the number is, where that depends on how long blocks are."""
+    if statistic.name == "per vector":
+        return ""
+    return f" in blocks of about {scanned.sampled:,} tokens"
 
 
 def _differs(
     point: Point, statistic: Statistic, scanned: Scanned, *, first: str, other: str
 ) -> Claim:
-    gap = max(scanned.gap_of(statistic, d, point.name) for d in (first, other))
+    gap = scanned.difference_of(statistic, first, other, point.name)
     old, new = scanned.models[first], scanned.models[other]
     asked = paired_difference(
         statistic.gap,
@@ -227,13 +325,19 @@ def _differs(
     )
     return Claim(
         f"{point.name} {statistic.name}: {new} beside {old}",
-        f"At {point.name} the gap {statistic.over} of {new} is larger than that of "
-        f"{old} by at least {gap:g}, block by block.",
+        f"At {point.name} the gap {statistic.over} of {new}"
+        f"{_within(statistic, scanned)} is larger than that of {old} by at least "
+        f"{gap:g}, block by block.",
         [Part(asked, above(gap, "larger"))],
         reason=f"{gap:g} is the smallest gap worth claiming, hence the smallest "
-        "difference of gaps.",
+        "difference of gaps."
+        if gap == scanned.smallest_gap
+        else f"{gap:g} is what two bases at random, one for each model, differ by, "
+        f"with probability {ALPHA:g} over all claims.",
         source="Asked of every point that both models have.",
-        rivals=[between(-gap, gap, "alike"), below(-gap, "smaller")],
+        rivals=_rivals(
+            statistic, scanned, between(-gap, gap, "alike"), below(-gap, "smaller")
+        ),
     )
 
 
@@ -264,7 +368,7 @@ def answer_of(verdicts: Sequence[Verdict], scanned: Scanned) -> str:
             own = [v for v in asked if asked_of(v)[1] == digest]
             if own:
                 parts.append(_of_model(own, statistic, label))
-                silent |= any(v.holds == "no gap worth claiming" for v in own)
+                silent |= any(v.holds in (NO_GAP, BY_CHANCE) for v in own)
         first = next(iter(scanned.models))
         for digest, label in scanned.models.items():
             pairs = [v for v in asked if _estimand(v).treated == digest]
@@ -292,7 +396,8 @@ def _of_model(verdicts: Sequence[Verdict], statistic: Statistic, label: str) -> 
     return said + _rest(
         verdicts,
         {
-            "no gap worth claiming": "no gap worth claiming at",
+            NO_GAP: f"{NO_GAP} at",
+            BY_CHANCE: f"{BY_CHANCE} at",
             "lighter than its rotations": "lighter than its rotations at",
         },
     )

@@ -30,6 +30,7 @@ class Found:
     """What a scan came to: rows, verdicts, what could not be measured, and the pace."""
 
     asked: Prepared
+    store: Store
     results: Results
     verdicts: tuple[Verdict, ...]
     problems: tuple[str, ...]
@@ -48,10 +49,13 @@ class Found:
             "models": models_of(self.asked),
             "text": scanned.text,
             "blocks": scanned.blocks,
+            "sampled_tokens_of_a_block": scanned.sampled,
             "tokens": scanned.tokens,
             "smallest_gap": scanned.smallest_gap,
             "mode": scanned.mode,
-            "points": point_records(self.results, self.verdicts, scanned=scanned),
+            "points": point_records(
+                self.results, self.verdicts, scanned=scanned, store=self.store
+            ),
             "differences": difference_records(self.verdicts, scanned=scanned),
             "tokens_measured": self.tokens_measured,
             "tokens_per_second": round(pace, 1),
@@ -121,7 +125,7 @@ def carried_out(
     came = (before["status"] == MISSING) & (results["status"] != MISSING)
     tokens = round(asked.tokens_per_row * int(np.sum(came)))
     verdicts = judge(asked.study, store)
-    return Found(asked, results, verdicts, problems, tokens, seconds)
+    return Found(asked, store, results, verdicts, problems, tokens, seconds)
 
 
 def _said(failed: RowsFailed) -> str:

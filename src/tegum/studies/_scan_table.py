@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+import pyarrow.compute as pc
+
+from tegum.activations.measures import merge_blocks, scan_numbers
 from tegum.claims import Verdict
 from tegum.claims.regions import jsonable
 from tegum.results import Results
+from tegum.store import Store
 from tegum.studies._scan_claims import Scanned, asked_of, statistics_of
 from tegum.studies._scan_picture import over_blocks
 
 
 def point_records(
-    results: Results, verdicts: Sequence[Verdict], *, scanned: Scanned
+    results: Results, verdicts: Sequence[Verdict], *, scanned: Scanned, store: Store
 ) -> list[dict[str, Any]]:
     """Every point of every model under both statistics, with its verdict.
 
     `raw` and `rotated` are medians over blocks; `gap` is the median of their difference
     and `[low, high]` the interval of the claim, which holds with all others together.
+    `whole` is the gap over all blocks merged, in which rarer activations are seen;
+    `smallest_gap` is what is claimed at the point.
     """
+    whole = _whole_text(results, store)
     found = {asked_of(verdict): verdict for verdict in verdicts}
     records = []
     for statistic in statistics_of(scanned.smallest_gap):
@@ -34,12 +43,35 @@ def point_records(
                         "point": point.name,
                         "kind": point.kind,
                         "layer": point.layer,
-                        "raw": jsonable(float(raw.middle[k])),
-                        "rotated": jsonable(float(null.middle[k])),
+                        "raw": _number(raw.middle[k], there),
+                        "rotated": _number(null.middle[k], there),
+                        "whole": jsonable(
+                            whole.get((digest, point.name), {}).get(
+                                statistic.gap, math.nan
+                            )
+                        ),
+                        "smallest_gap": jsonable(
+                            scanned.gap_of(statistic, digest, point.name)
+                        ),
                         **_judged(found[statistic.gap, digest, point.name]),
                     }
                 )
     return records
+
+
+def _whole_text(
+    results: Results, store: Store
+) -> dict[tuple[str, str], dict[str, float]]:
+    """The numbers of each (model, point) over the whole text, its blocks merged."""
+    cells = zip(results["key"], results["model"], results["point"], strict=True)
+    where = {str(key): (str(model), str(point)) for key, model, point in cells}
+    stored = store.rows().filter(pc.field("key").isin(list(where)))
+    merged: dict[tuple[str, str], dict[str, np.ndarray]] = {}
+    for key, artifact in store.artifacts(stored):
+        at = where[key]
+        both = [merged[at]] if at in merged else []
+        merged[at] = merge_blocks([*both, artifact.arrays])
+    return {at: scan_numbers(arrays) for at, arrays in merged.items()}
 
 
 def difference_records(

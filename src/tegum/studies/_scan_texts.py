@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 
+from tegum.studies._scan_beforehand import FEWEST_SAMPLED
 from tegum.studies._scan_claims import Scanned, blocks_needed
 from tegum.studies._scan_figures import first_token, outliers
 from tegum.studies._scan_units import heaviest, largest, ranked
@@ -17,7 +18,10 @@ def background_of(scanned: Scanned, *, claims: int, alpha: float) -> str:
         f"{scanned.text}, cut into {counted(scanned.blocks, 'block')} of consecutive "
         "sequences. The unit is the block, which the tables call a seed. A verdict "
         "speaks of this model on text like this, and of its median block where the "
-        "text changes along its way; it says nothing of other models.",
+        "text changes along its way; it says nothing of other models. Neighbouring "
+        "blocks are alike (on program text a correlation of 0.1 to 0.2, and eight of "
+        "ten 95 % intervals held the median of a text ten times as long), so "
+        "intervals are somewhat narrow for a text that drifts.",
         "At each hook point the kurtosis in excess of the Gaussian's 3 is set beside "
         "that of the same vectors in a basis at random. Per vector it is taken across "
         "the coordinates of each vector and averaged over vectors (Elhage et al. "
@@ -26,14 +30,27 @@ def background_of(scanned: Scanned, *, claims: int, alpha: float) -> str:
         "variance, and beside it stand fixed rotated copies of a sample of the "
         "sequences. The first token of each sequence is left out of both and shown "
         "apart.",
+        f"A block has about {scanned.sampled:,} tokens of which the kurtosis per unit "
+        "is taken, and the claim is about blocks of so many: what is much rarer is in "
+        "few of them. The table has the gap of the whole text beside."
+        + (
+            ""
+            if scanned.long_enough
+            else f" With fewer than {FEWEST_SAMPLED:,} a claim per unit can not come "
+            'to "no gap".'
+        ),
         f"A gap of {scanned.smallest_gap:g} was fixed as the smallest worth claiming "
-        "before anything was measured; per vector it is larger where, units being few, "
-        "one basis at random reaches as much by chance if all vectors lie along one "
-        "direction. A gap shows a privileged basis. No gap, a kurtosis of 3 like that "
-        "of a rotated copy, does not show that there is none: features that are "
+        "before anything was measured; it is larger where one basis at random reaches "
+        "as much by chance, and where two models are compared two bases. Per vector "
+        "that is known from the number of units; per unit it was taken from "
+        f"{scanned.calibration.bases} bases at random on "
+        f"{scanned.calibration.tokens:,} tokens, read before anything was claimed. A "
+        "gap shows a privileged basis. No gap, a kurtosis of 3 like that of a rotated "
+        "copy, does not show that there is none: features that are "
         "Gaussian along the axes leave no trace in it (the asymmetry that Elhage et "
         "al. 2023 state).",
-        f"P(any wrong verdict) is at most {alpha:g} over all {claims} claims. To "
+        f"Over all {claims} claims P(any wrong verdict) is at most {alpha:g} for which "
+        f"blocks there were, and {alpha:g} for which basis the model has. To "
         f"decide any of so many takes {blocks_needed(claims)} blocks that agree; the "
         f"scan has {scanned.blocks}.",
         *(
