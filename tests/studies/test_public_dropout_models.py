@@ -56,7 +56,13 @@ def stand_ins(tmp_path_factory):
 
 def study_of(stand_ins, **changes):
     text, models = stand_ins
-    how = {"layers": 2, "blocks": 12, "tokens": 3072, "sequence_length": 32}
+    how = {
+        "layers": 2,
+        "width": 64,
+        "blocks": 12,
+        "tokens": 3072,
+        "sequence_length": 32,
+    }
     return asked.study(models, text=text, **{**how, **changes})
 
 
@@ -150,7 +156,7 @@ def test_another_model_or_text_is_another_key(stand_ins):
     text, models = stand_ins
     usual = study_of(stand_ins).subject.input_digests
     other = asked.study(
-        {**models, "hidden": models["all"]}, text=text, layers=2, blocks=12,
+        {**models, "hidden": models["all"]}, text=text, layers=2, width=64, blocks=12,
         tokens=3072, sequence_length=32,
     ).subject.input_digests  # fmt: skip
     assert usual["arm hidden"] == usual["arm none"] != other["arm hidden"]
