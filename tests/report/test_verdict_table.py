@@ -9,6 +9,7 @@ import worlds
 
 from tegum.claims import below
 from tegum.markup import prose
+from tegum.report.labels import in_words
 from tegum.report.verdicts import (
     SYMBOLS,
     answer,
@@ -153,6 +154,51 @@ def test_the_background_becomes_paragraphs_and_lists_and_stays_text():
         "<p>First line.</p><p>Many:</p>"
         "<ul><li><em>One</em> &lt;b&gt;</li><li>two lines</li></ul>"
     )
+
+
+def test_refuting_what_nobody_claimed_contradicts_no_one(verdicts):
+    (refuted,) = [v for v in verdicts if v.word == "refuted"]
+    nobodys = replace(refuted, claim=replace(refuted.claim, source=""))
+    assert contradictions([nobodys]) is None
+    both = contradictions([refuted, nobodys])
+    assert both is not None and both.text.count("<li>") == 1
+
+
+def test_many_claims_are_counted_then_told_a_line_each_and_in_full_in_a_fold(verdicts):
+    few = verdict_table([*verdicts] * 4).text
+    assert "<details>" not in few and 'class="lines"' not in few
+    many = verdict_table([*verdicts] * 5).text
+    assert "Of 15 claims:" in many
+    counts = many[: many.index("</ul>")]
+    words = re.findall(r"(\w+)</span> (\d+)", counts)
+    assert dict(words) == {"supported": "5", "refuted": "5", "undecided": "5"}
+    lines = many[many.index('class="lines"') : many.index("<details>")]
+    assert lines.count("<tr>") == 16
+    for verdict in verdicts:
+        assert many.count(verdict.claim.statement) == 5
+        assert verdict.claim.statement not in lines
+    hundred = verdict_table([*verdicts] * 34).text
+    assert hundred.index("<details>") < hundred.index('class="lines"')
+
+
+def test_levels_that_are_digests_are_called_by_their_labels(verdicts):
+    labels = {"adamw": "the usual one"}
+    plain, said = (
+        verdict_table(v).text for v in (verdicts, in_words(verdicts, labels))
+    )
+    assert "optimiser: adamw" in plain
+    assert "optimiser: the usual one" in said and "adamw" not in said
+    assert in_words(verdicts, {}) == list(verdicts)
+
+
+def test_a_unit_that_is_no_seed_is_called_by_its_name(verdicts):
+    undecided = replace(verdicts[2], seeds_needed=40, reasons=(), standing="interim")
+    text = verdict_table([undecided], unit="block of text").text
+    assert "About 40 blocks of text would be needed." in text
+    assert "the planned blocks of text are not all in" in text
+    assert ">Blocks of text<" in text
+    assert "seeds" not in text.lower()
+    assert "blocks of text" in standing([undecided], unit="block of text")
 
 
 def test_no_verdicts_are_said_in_words():

@@ -81,8 +81,12 @@ def frame(
     factors: Sequence[Factor],
     names: Sequence[str],
     claims: Sequence[Claim],
+    labels: Mapping[str, str] | None = None,
 ) -> Frame:
-    """Lay out the rows of `columns`, whose factors are `names`."""
+    """Lay out the rows of `columns`, whose factors are `names`.
+
+    `labels` are what people call levels that are digests.
+    """
     values = {
         name: [frozen_value(v) for v in columns[name]]
         for name in names
@@ -93,7 +97,9 @@ def frame(
     varying = [name for name, found in levels.items() if len(found) > 1]
     contrast, control_value = _contrast(claims, varying)
     kept, tied = _independent(varying, values, contrast=contrast, claims=claims)
-    axes = tuple(_axis(name, levels[name], factors=factors) for name in kept)
+    axes = tuple(
+        _axis(name, levels[name], factors=factors, labels=labels or {}) for name in kept
+    )
     x = kept.index(contrast) if contrast in kept else _longest(axes, taken=())
     y = _longest(axes, taken=(x,))
     panel = _panel(axes, taken=(x, y), claims=claims)
@@ -161,18 +167,26 @@ def _determines(
     )
 
 
-def _axis(name: str, found: Sequence[Any], *, factors: Sequence[Factor]) -> Axis:
+def _axis(
+    name: str,
+    found: Sequence[Any],
+    *,
+    factors: Sequence[Factor],
+    labels: Mapping[str, str],
+) -> Axis:
     numeric = all(isinstance(v, int | float) and type(v) is not bool for v in found)
     levels = tuple(sorted(found)) if numeric else tuple(found)
     if numeric and name in ("feature_probability", "importance_decay"):
         levels = levels[::-1]
     positions, logarithmic = _positions(name, levels, numeric=numeric)
+    said = level_labels(name, levels, labels=labels)
+    ticks = [labels.get(str(level), tick_label(name, level)) for level in levels]
     return Axis(
         name,
         factor_title(name, factors=factors),
         levels,
-        tuple(level_labels(name, levels)),
-        tuple(tick_label(name, level) for level in levels),
+        tuple(said),
+        tuple(ticks),
         positions,
         numeric,
         logarithmic,

@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
 
+from tegum.claims import Verdict
+from tegum.claims.estimands import Estimand
 from tegum.design import Factor, Value
 from tegum.wording import listed, plain, value_label
+
+UNIT = "seed"
+"""What is resampled, for a subject that has no `unit` of its own."""
 
 _TITLES = {
     "feature_probability": "sparsity S (feature probability q = 1 − S)",
@@ -52,8 +59,64 @@ def factor_title(factor: str, *, factors: Iterable[Factor]) -> str:
     return factor_name(factor)
 
 
-def level_label(factor: str, value: Value) -> str:
-    """One level as a tick says it; sparsity shows both S and the probability q."""
+def labels_of(subject: Any) -> Mapping[str, str]:
+    """What people call levels that stand as digests in the rows, where it says so."""
+    return getattr(subject, "labels", {})
+
+
+def unit_of(subject: Any) -> str:
+    """What a seed of the subject is: its `unit`, or a seed."""
+    return getattr(subject, "unit", UNIT)
+
+
+def several(unit: str) -> str:
+    """The plural of a unit.
+
+    >>> several("seed"), several("block of text")
+    ('seeds', 'blocks of text')
+    """
+    head, of, rest = unit.partition(" of ")
+    return f"{head}s{of}{rest}"
+
+
+def in_words(verdicts: Sequence[Verdict], labels: Mapping[str, str]) -> list[Verdict]:
+    """The same verdicts, their levels under the labels that people give them."""
+    if not labels:
+        return list(verdicts)
+    return [
+        replace(
+            verdict,
+            parts=tuple(
+                replace(part, estimand=_said(part.estimand, labels))
+                for part in verdict.parts
+            ),
+        )
+        for verdict in verdicts
+    ]
+
+
+def _said(estimand: Estimand, labels: Mapping[str, str]) -> Estimand:
+    def label(value: Value) -> Value:
+        return labels.get(value, value) if isinstance(value, str) else value
+
+    return replace(
+        estimand,
+        where={name: tuple(map(label, v)) for name, v in estimand.where.items()},
+        treated=label(estimand.treated),
+        control=label(estimand.control),
+        minus=None if estimand.minus is None else _said(estimand.minus, labels),
+    )
+
+
+def level_label(
+    factor: str, value: Value, *, labels: Mapping[str, str] | None = None
+) -> str:
+    """One level as a tick says it; sparsity shows both S and the probability q.
+
+    `labels` are what people call levels that are digests.
+    """
+    if labels and isinstance(value, str):
+        return labels.get(value, value)
     if not isinstance(value, int | float) or isinstance(value, bool):
         return value_label(value)
     if factor == "feature_probability":
@@ -74,12 +137,14 @@ def tick_label(factor: str, value: Value) -> str:
     return value_label(value)
 
 
-def level_labels(factor: str, values: Sequence[Value]) -> list[str]:
+def level_labels(
+    factor: str, values: Sequence[Value], *, labels: Mapping[str, str] | None = None
+) -> list[str]:
     """A label for each level, told apart by a number where two would read the same."""
-    labels = [level_label(factor, value) for value in values]
+    found = [level_label(factor, value, labels=labels) for value in values]
     return [
-        f"{label} #{1 + labels[:k].count(label)}" if labels.count(label) > 1 else label
-        for k, label in enumerate(labels)
+        f"{label} #{1 + found[:k].count(label)}" if found.count(label) > 1 else label
+        for k, label in enumerate(found)
     ]
 
 

@@ -14,7 +14,15 @@ from tegum.claims import median_farthest_from_0
 from tegum.design import frozen_value
 from tegum.markup import Child, Html, definitions, element, joined, table
 from tegum.report.frame import Cell, Frame
-from tegum.report.labels import factor_name, level_label, number_name
+from tegum.report.labels import (
+    UNIT,
+    factor_name,
+    labels_of,
+    level_label,
+    number_name,
+    several,
+    unit_of,
+)
 from tegum.results import MISSING, Results
 from tegum.statistics import extra_look_alpha
 from tegum.store import Store
@@ -26,7 +34,7 @@ USUAL_STORE = "tegum-store"
 
 
 def method(study: Study, results: Results, layout: Frame, *, design: str) -> Html:
-    """The design, the seeds, the error and its sharing, convergence, divergence."""
+    """The design, its units, the error and its sharing, convergence, divergence."""
     return joined(
         definitions(_facts(study, results, layout, design=design)),
         _factor_table(layout, study, results),
@@ -39,26 +47,36 @@ def _facts(
     study: Study, results: Results, layout: Frame, *, design: str
 ) -> list[tuple[str, Child]]:
     counts = Counter(str(status) for status in results["status"])
-    rows = ", ".join(f"{count} {status}" for status, count in counts.most_common())
+    unit = unit_of(study.subject)
+    units, meant = several(unit), ": one model of every cell" if unit == UNIT else ""
+    rows = ", ".join(
+        f"{count} {made_word(study) if status == 'trained' else status}"
+        for status, count in counts.most_common()
+    )
     parts = sum(len(claim.parts) for claim in study.claims_of(design))
     alpha = study.alpha_of(design)
     planned = extra_look_alpha(alpha, 1)
+    shared = (
+        f" Its designs ({', '.join(study.designs)}) share it equally: this one has "
+        f"{alpha:.3g}."
+    )
     sharing = (
         f"P(any wrong supported or refuted) ≤ {plain(study.alpha)} for the whole "
-        f"study. Its designs ({', '.join(study.designs)}) share it equally: this one "
-        f"has {alpha:.3g}. The look at the planned seeds spends {planned:.3g} of that, "
-        "equally over its claims' parts (Bonferroni), and looks at further seeds "
-        f"share the rest; there are {parts} parts."
+        f"study.{shared if len(study.designs) > 1 else ''} "
+        f"The look at the planned {units} spends {planned:.3g} of that, equally over "
+        f"its claims' parts (Bonferroni), and looks at further {units} share the "
+        f"rest; there are {parts} parts."
     )
     measures = [
         f"{m.name} (version {m.version}): {', '.join(map(number_name, m.numbers))}"
         for m in study.measures
     ]
-    return [
+    pilot = _runs(study.pilot_seeds)
+    facts: list[tuple[str, Child]] = [
         ("Design", f"{design}: {len(results)} rows in {len(layout.cells)} cells"),
         ("Rows", rows),
-        ("Seeds in a cell", _seed_counts(layout.cells)),
-        ("Unit", "the seed: one model of every cell, resampled and paired whole"),
+        (f"{units.capitalize()} in a cell", _seed_counts(layout.cells)),
+        ("Unit", f"the {unit}{meant}, resampled and paired whole"),
         ("Error", sharing),
         (
             "Intervals",
@@ -67,11 +85,16 @@ def _facts(
         ),
         ("Subject", f"{study.subject.name} (law {study.subject.law})"),
         ("Measures", joined(*(element("div", text) for text in measures))),
-        (
-            "Seeds of the pilot, never used here",
-            _runs(study.pilot_seeds) or "none",
-        ),
     ]
+    if pilot or unit == UNIT:
+        told = f"{units.capitalize()} of the pilot, never used here"
+        facts.append((told, pilot or "none"))
+    return facts
+
+
+def made_word(study: Study) -> str:
+    """What was done to a row: a unit that is no seed is read, not trained."""
+    return "trained" if unit_of(study.subject) == UNIT else "measured"
 
 
 def _runs(seeds: Sequence[int]) -> str:
@@ -93,16 +116,17 @@ def _seed_counts(cells: Sequence[Cell]) -> str:
 
 
 def _factor_table(layout: Frame, study: Study, results: Results) -> Html:
+    labels = labels_of(study.subject)
     meanings = {factor.name: factor.meaning for factor in study.subject.factors}
     rows: list[list[Child]] = []
     for axis in layout.axes:
         rows.append([axis.factor, "varies", ", ".join(axis.labels)])
     for name in layout.tied:
         levels = dict.fromkeys(frozen_value(v) for v in results[name])
-        shown = ", ".join(level_label(name, level) for level in levels)
+        shown = ", ".join(level_label(name, v, labels=labels) for v in levels)
         rows.append([name, "follows from those above", shown])
     fixed: list[list[Child]] = [
-        [name, "fixed", level_label(name, value)]
+        [name, "fixed", level_label(name, value, labels=labels)]
         for name, value in layout.constants.items()
     ]
     for row in rows + fixed:
@@ -216,7 +240,7 @@ def provenance(
         ("Machine", _found(results, "machine", there)),
         ("Instruction set", _found(results, "instruction_set", there)),
         ("Rows made", _times(results, there)),
-        ("Training took", _training_time(results, there)),
+        (_made_in(study), _training_time(results, there)),
         ("Digest of the claims", element("code", study.digest())),
     ]
     if called:
@@ -233,6 +257,10 @@ def provenance(
         else None
     )
     return joined(warning, definitions(pairs))
+
+
+def _made_in(study: Study) -> str:
+    return "Training took" if made_word(study) == "trained" else "Measuring took"
 
 
 def _found(

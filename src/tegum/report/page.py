@@ -22,7 +22,15 @@ from tegum.report.drawing import draw_figure, draw_headline
 from tegum.report.encode import figure_json, number, script_json
 from tegum.report.figures import narrowest_width
 from tegum.report.frame import Frame, frame
-from tegum.report.labels import factor_name, number_name, unit_text
+from tegum.report.labels import (
+    factor_name,
+    in_words,
+    labels_of,
+    number_name,
+    several,
+    unit_of,
+    unit_text,
+)
 from tegum.report.method import command, method, provenance, unsettled
 from tegum.report.picture import default_picture, held_fixed
 from tegum.report.series import series
@@ -81,7 +89,9 @@ def page_html(
     )
     sentence = answer(study, verdicts)
     question = " ".join(study.question.split())
-    against = contradictions(verdicts)
+    said, unit = in_words(verdicts, labels_of(study.subject)), unit_of(study.subject)
+    against = contradictions(said)
+    called_by = f"{study.name} · {design}" if len(study.designs) > 1 else study.name
     background = element(
         "details",
         element("summary", "Background, and what was fixed beforehand"),
@@ -91,17 +101,17 @@ def page_html(
     return Template(_asset("page.html")).substitute(
         title=escape(f"{study.name}: {question}"),
         style=_asset("page.css"),
-        study=escape(f"{study.name} · {design}"),
+        study=escape(called_by),
         question=escape(question),
         answer=escape(sentence),
-        standing=escape(standing(verdicts)),
+        standing=escape(standing(verdicts, unit=unit)),
         parts=_parts(study).text,
         problems=problems(results).text,
         contradictions=against.text if against else "",
         background=background.text if study.background.strip() else "",
         picture_label=escape(f"The headline picture. {sentence}"),
         picture_note=escape(note),
-        verdicts=verdict_table(verdicts).text,
+        verdicts=verdict_table(said, unit=unit).text,
         figures=figures.text,
         method=method(study, results, layout, design=design).text,
         provenance=provenance(
@@ -144,6 +154,7 @@ def layout_of(study: Study, results: Results, verdicts: Sequence[Verdict]) -> Fr
         factors=study.subject.factors,
         names=results.factors,
         claims=claims,
+        labels=labels_of(study.subject),
     )
 
 
@@ -173,6 +184,8 @@ def page_model(
         "panel": layout.panel,
         "control": layout.control,
         "seeds": list(common),
+        "unit": unit_of(study.subject),
+        "units": several(unit_of(study.subject)),
         "cells": _cells(study, results, layout, common=common),
         "numbers": [_number(name, study.measures) for name in names],
         "first": names[0],
@@ -221,7 +234,8 @@ def headline(
     if figure is None:
         return "null", ""
     fixed = "; ".join(f"{k}: {v}" for k, v in held_fixed(layout).items())
-    note = "Medians over seeds, with 95 % intervals for each point alone."
+    units = several(unit_of(study.subject))
+    note = f"Medians over {units}, with 95 % intervals for each point alone."
     return figure_json(figure), f"{note} Shown at {fixed}." if fixed else note
 
 

@@ -12,23 +12,27 @@ from tegum.claims.estimands import Estimand
 from tegum.design import Value
 from tegum.markup import SYMBOLS, Child, Html, element, joined, lines, table
 from tegum.report.labels import (
+    UNIT,
     conditions_text,
     factor_name,
     level_label,
     number_name,
+    several,
 )
+from tegum.report.verdict_lines import counts, in_lines, pill
 from tegum.study import Study
 from tegum.wording import counted, interval_text, listed, typeset, written
 
 STANDINGS = {
     "confirmatory": "registered before every row it uses",
     "exploratory": "not registered before every row it uses",
-    "interim": "the planned seeds are not all in",
+    "interim": "the planned {units} are not all in",
 }
 MOST_REASONS = 3
 MOST_OPEN = 4
 """So many refuted claims are spelled out at once; the others are folded."""
-_HEAD = ["Claim", "Prediction, and the estimate with its interval", "Seeds", "Verdict"]
+MOST_WHOLE = 12
+"""So many claims are told in full at once; of more, each has a line and a fold."""
 
 
 def answer(study: Study, verdicts: Sequence[Verdict]) -> str:
@@ -40,31 +44,39 @@ def answer(study: Study, verdicts: Sequence[Verdict]) -> str:
     words = Counter(verdict.word for verdict in verdicts)
     if len(verdicts) == 1:
         return f"The one claim is {verdicts[0].word}: {verdicts[0].claim.statement}"
-    counts = [
+    told = [
         f"{words[word]} {'is' if words[word] == 1 else 'are'} {word}"
         for word in SYMBOLS
         if words[word]
     ]
-    return f"Of {len(verdicts)} claims, {listed(counts)}."
+    return f"Of {len(verdicts)} claims, {listed(told)}."
 
 
-def standing(verdicts: Sequence[Verdict]) -> str:
+def standing(verdicts: Sequence[Verdict], *, unit: str = UNIT) -> str:
     """How far the verdicts may be relied on, in one line under the answer."""
-    counts = Counter(verdict.standing for verdict in verdicts)
-    if not counts:
+    found = Counter(verdict.standing for verdict in verdicts)
+    if not found:
         return ""
-    if len(counts) == 1:
-        name = next(iter(counts))
+    if len(found) == 1:
+        name = next(iter(found))
         every = "Every verdict is" if len(verdicts) > 1 else "The verdict is"
-        return f"{every} {name}: {STANDINGS[name]}."
-    said = [f"{counts[name]} {name} ({STANDINGS[name]})" for name in STANDINGS]
-    kept = [text for text, name in zip(said, STANDINGS, strict=True) if counts[name]]
+        return f"{every} {name}: {_standings(unit)[name]}."
+    meanings = _standings(unit)
+    said = [f"{found[name]} {name} ({meanings[name]})" for name in STANDINGS]
+    kept = [text for text, name in zip(said, STANDINGS, strict=True) if found[name]]
     return f"Verdicts: {'; '.join(kept)}."
 
 
+def _standings(unit: str) -> dict[str, str]:
+    return {k: text.format(units=several(unit)) for k, text in STANDINGS.items()}
+
+
 def contradictions(verdicts: Sequence[Verdict]) -> Html | None:
-    """What the numbers refute, whose claim it was, and the intervals that show it."""
-    refuted = [verdict for verdict in verdicts if verdict.word == "refuted"]
+    """What the numbers refute, whose claim it was, and the intervals that show it.
+
+    A claim without a source is nobody's: refuting it contradicts no one.
+    """
+    refuted = [v for v in verdicts if v.word == "refuted" and v.claim.source]
     if not refuted:
         return None
     first, more = refuted[:MOST_OPEN], refuted[MOST_OPEN:]
@@ -93,8 +105,7 @@ def _contradiction(verdict: Verdict) -> Html:
         for part in verdict.parts
         if part.word == "refuted"
     ]
-    said = verdict.claim.source.rstrip(".")
-    source = f" Source: {said}." if said else ""
+    source = f" Source: {verdict.claim.source.rstrip('.')}."
     holds = f" What holds instead: {verdict.holds}." if verdict.holds else ""
     return joined(
         element(
@@ -107,22 +118,36 @@ def _contradiction(verdict: Verdict) -> Html:
     )
 
 
-def verdict_table(verdicts: Sequence[Verdict]) -> Html:
-    """Every claim with its prediction, estimates, seeds and verdict."""
+def verdict_table(verdicts: Sequence[Verdict], *, unit: str = UNIT) -> Html:
+    """Every claim with its prediction, estimates, units and verdict.
+
+    Many claims are counted first, then told a line each, and in full in a fold.
+    """
     if not verdicts:
         return element("p", "No claim has been judged on these rows.", class_="note")
     rows: list[list[Child]] = [
-        [_claim(v), _parts(v), _seeds(v), _word(v)] for v in verdicts
+        [_claim(v), _parts(v), _seeds(v), _word(v, unit=unit)] for v in verdicts
     ]
+    told = "Prediction, and the estimate with its interval"
+    head = ["Claim", told, several(unit).capitalize(), "Verdict"]
     level = 1 - min(1 - part.level for v in verdicts for part in v.parts)
     caption = (
         "Each interval stands at "
         f"{100 * level:.5g} %, so that all of them hold together."
     )
-    return joined(table(_HEAD, rows, caption=caption, class_="verdicts"), _legend())
+    whole = table(head, rows, caption=caption, class_="verdicts")
+    if len(verdicts) <= MOST_WHOLE:
+        return joined(whole, _legend(unit))
+    every = element("summary", f"Each of the {len(verdicts)} claims in full")
+    return joined(
+        counts(verdicts),
+        in_lines(verdicts, caption=caption),
+        element("details", every, whole),
+        _legend(unit),
+    )
 
 
-def _legend() -> Html:
+def _legend(unit: str) -> Html:
     words = element(
         "p",
         pill("supported"), " every interval lies inside its region. ",
@@ -130,22 +155,12 @@ def _legend() -> Html:
         pill("undecided"), " neither, or training had not settled.",
         class_="note",
     )  # fmt: skip
-    standings = "; ".join(f"{name}: {meaning}" for name, meaning in STANDINGS.items())
+    standings = "; ".join(f"{k}: {meaning}" for k, meaning in _standings(unit).items())
     bars = (
         "In the bars the shaded stretch is the region that was predicted, the line "
         "the interval, the dot the estimate."
     )
     return joined(words, element("p", f"{standings}. {bars}", class_="note"))
-
-
-def pill(word: str) -> Html:
-    """A verdict word with its symbol; colour is never alone."""
-    return element(
-        "span",
-        element("span", SYMBOLS[word], aria_hidden="true"),
-        f" {word}",
-        class_=f"pill {word}",
-    )
 
 
 def _claim(verdict: Verdict) -> Html:
@@ -290,9 +305,9 @@ def _seeds(verdict: Verdict) -> Html:
     )
 
 
-def _word(verdict: Verdict) -> Html:
+def _word(verdict: Verdict, *, unit: str) -> Html:
     needed = (
-        f"About {verdict.seeds_needed} seeds would be needed."
+        f"About {verdict.seeds_needed} {several(unit)} would be needed."
         if verdict.word == "undecided" and verdict.seeds_needed
         else None
     )

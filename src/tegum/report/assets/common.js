@@ -153,13 +153,13 @@ function cellText(k) {
   if (isNumber(summary.median[k])) {
     lines.push(isNumber(low) && isNumber(high)
       ? `95 % interval, this cell alone: [${written(low)}, ${written(high)}]`
-      : "too few seeds for an interval");
+      : `too few ${page.units} for an interval`);
   }
   const lost = [];
   if (cell.diverged) lost.push(`${cell.diverged} diverged`);
   if (series.undefined[k]) lost.push(`${series.undefined[k]} undefined`);
   if (series.missing[k]) lost.push(`${series.missing[k]} not measured`);
-  lines.push([`${cell.n} ${cell.n === 1 ? "seed" : "seeds"}`, ...lost].join(", "));
+  lines.push([`${cell.n} ${cell.n === 1 ? page.unit : page.units}`, ...lost].join(", "));
   if (cell.unsettled) lines.push("misses the convergence law");
   return lines;
 }

@@ -177,5 +177,5 @@ function drawCurvesLegend(lines, colours, cells) {
   if (cells.some((k) => median[k] === null)) {
     legend.append(legendEntry("not measured", makeSvg("circle", { cx: 15, cy: 7, r: 4, fill: "none", stroke: css("--faint"), "stroke-width": 1.5 })));
   }
-  byId("curves-note").textContent = "Thick: median over seeds. Band and whiskers: where the median lies with 95 % confidence, for each cell alone (the verdicts rest on wider, simultaneous intervals); none is drawn where the seeds are too few. Faint: single seeds." + (isLog() && cells.some((k) => isNumber(median[k]) && Number(median[k]) <= 0) ? " Values that are not above 0 have no place on a logarithmic scale: see the map or the table." : "");
+  byId("curves-note").textContent = `Thick: median over ${page.units}. Band and whiskers: where the median lies with 95 % confidence, for each cell alone (the verdicts rest on wider, simultaneous intervals); none is drawn where the ${page.units} are too few. Faint: single ${page.units}.` + (isLog() && cells.some((k) => isNumber(median[k]) && Number(median[k]) <= 0) ? " Values that are not above 0 have no place on a logarithmic scale: see the map or the table." : "");
 }

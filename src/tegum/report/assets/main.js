@@ -3,7 +3,7 @@ function drawControls() {
   controls.replaceChildren();
   controls.append(selector("number", page.numbers.map((n) => [n.id, n.name]), state.number, (id) => { state.number = id; drawExplore(); }));
   if (page.x !== null && page.axes[page.x].labels.length > 1) {
-    const from = `change from ${page.axes[page.x].name} ${page.axes[page.x].labels[page.control]}, paired by seed`;
+    const from = `change from ${page.axes[page.x].name} ${page.axes[page.x].labels[page.control]}, paired by ${page.unit}`;
     controls.append(selector("show", [["value", "the number itself"], ["change", from]], state.mode, (mode) => { state.mode = mode; drawExplore(); }));
   }
   if (state.mode === "value") {
@@ -52,7 +52,7 @@ function drawExplore() {
 /** Every cell of the number shown, for those who read rather than look. */
 function drawTable() {
   const summary = summaryNow(), series = seriesNow();
-  const head = make("tr", {}, ...[...page.axes.map((axis) => axis.name), "median", "95 % interval", "seeds", "diverged", "undefined", "not measured"].map((text) => make("th", { scope: "col" }, text)));
+  const head = make("tr", {}, ...[...page.axes.map((axis) => axis.name), "median", "95 % interval", page.units, "diverged", "undefined", "not measured"].map((text) => make("th", { scope: "col" }, text)));
   const body = make("tbody", {});
   page.cells.forEach((cell, k) => {
     const known = isNumber(summary.low[k]) && isNumber(summary.high[k]);
@@ -60,7 +60,7 @@ function drawTable() {
     const texts = [...page.axes.map((axis, a) => axis.labels[cell.at[a]]), written(summary.median[k]), interval, cell.n, cell.diverged || 0, series.undefined[k], series.missing[k]];
     body.append(make("tr", {}, ...texts.map((text) => make("td", {}, String(text)))));
   });
-  const caption = `${numberOf(state.number).name}${state.mode === "change" ? ", change paired by seed" : ""}: every cell of the design`;
+  const caption = `${numberOf(state.number).name}${state.mode === "change" ? `, change paired by ${page.unit}` : ""}: every cell of the design`;
   byId("numbers-table").querySelector(".scroll").replaceChildren(make("table", {}, make("caption", {}, caption), make("thead", {}, head), body));
 }
 

@@ -107,7 +107,7 @@ function drawMapLegend(range, scale, cells) {
   if (range) {
     const ramp = make("i", { className: "ramp", ariaHidden: "true" });
     ramp.style.background = `linear-gradient(to right, ${scale.join(",")})`;
-    legend.append(make("span", {}, written(range[0], 3), ramp, written(range[1], 3)), make("span", {}, `median over seeds${unit ? `, ${unit}` : ""}${isLog() ? ", logarithmic colours" : ""}`));
+    legend.append(make("span", {}, written(range[0], 3), ramp, written(range[1], 3)), make("span", {}, `median over ${page.units}${unit ? `, ${unit}` : ""}${isLog() ? ", logarithmic colours" : ""}`));
   }
   const swatch = (pattern) => {
     const lines = pattern === "/" ? "M2 14L12 0M9 14L19 0M16 14L26 0" : "M6 4h1M13 4h1M20 4h1M6 10h1M13 10h1M20 10h1";
@@ -120,5 +120,5 @@ function drawMapLegend(range, scale, cells) {
   if (here.some((k) => page.cells[k].unsettled)) {
     legend.append(legendEntry("misses the convergence law", makeSvg("path", { d: "M15 2l6 10h-12z", fill: "#fff", stroke: "#1b1f24", "stroke-width": 1.5 })));
   }
-  byId("map-note").textContent = "Levels stand at equal steps. Hover for intervals and lost seeds; click a cell for its models.";
+  byId("map-note").textContent = `Levels stand at equal steps. Hover for intervals and lost ${page.units}; click a cell for its models.`;
 }
