@@ -34,8 +34,9 @@ class Subject(Protocol):
     The bits of an artifact depend on its row alone. Raise `law` when they change. A
     subject may also have `input_digests` (name to digest of every external input, part
     of the keys), `instruction_set` (for the record), `made_elsewhere` (its artifacts
-    existed before any registration, so that no verdict on them is confirmatory) and
-    `wants_folders`: if true, `train` is also given `folders`, one path for each row, in
+    existed before any registration, so that no verdict on them is confirmatory),
+    `unit` (what a seed of it is, for the page: "block of text"), `labels` (what people
+    call factors' values that are digests) and `wants_folders`: if true, `train` is also given `folders`, one path for each row, in
     which a row may keep checkpoints and what it goes on from after a kill.
     """
 

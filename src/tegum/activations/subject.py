@@ -63,6 +63,7 @@ class ModelActivations:
     mode: str = "eval"
     name: str = "activations"
     law: int = 1
+    unit: str = "block of text"
     _points: dict[str, tuple[Point, ...]] = field(init=False, default_factory=dict)
     _fitting: set[tuple[str, str]] = field(init=False, default_factory=set)
     _left: dict[Any, dict[Point, Found]] = field(init=False, default_factory=dict)
