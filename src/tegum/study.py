@@ -36,8 +36,9 @@ class Subject(Protocol):
     of the keys), `instruction_set` (for the record), `made_elsewhere` (its artifacts
     existed before any registration, so that no verdict on them is confirmatory),
     `unit` (what a seed of it is, for the page: "block of text"), `labels` (what people
-    call factors' values that are digests) and `wants_folders`: if true, `train` is also given `folders`, one path for each row, in
-    which a row may keep checkpoints and what it goes on from after a kill.
+    call factors' values that are digests) and `wants_folders`:
+    if true, `train` is also given `folders`, one path for each row, in which a row may
+    keep checkpoints and what it goes on from after a kill.
     """
 
     @property

@@ -87,12 +87,23 @@ def in_words(verdicts: Sequence[Verdict], labels: Mapping[str, str]) -> list[Ver
         replace(
             verdict,
             parts=tuple(
-                replace(part, estimand=_said(part.estimand, labels))
+                replace(
+                    part,
+                    estimand=_said(part.estimand, labels),
+                    reason=_told(part.reason, labels),
+                )
                 for part in verdict.parts
             ),
+            reasons=tuple(_told(reason, labels) for reason in verdict.reasons),
         )
         for verdict in verdicts
     ]
+
+
+def _told(text: str, labels: Mapping[str, str]) -> str:
+    for digest, label in labels.items():
+        text = text.replace(digest, label)
+    return text
 
 
 def _said(estimand: Estimand, labels: Mapping[str, str]) -> Estimand:
