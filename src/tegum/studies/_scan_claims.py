@@ -53,7 +53,6 @@ class Statistic:
     rotated: str
     gap: str
     reason: str
-    source: str
     by_chance: str
 
 
@@ -232,7 +231,6 @@ def statistics_of(smallest_gap: float) -> tuple[Statistic, Statistic]:
             f"{smallest_gap:g} is what one unit among 768 Gaussian ones adds when it "
             f"is {size:.2g} times as large as the others; trained models are reported "
             "with tens and more.",
-            "Elhage et al. 2023: the statistic, and rotations as its null.",
             "where all vectors lie along one direction",
         ),
         Statistic(
@@ -243,8 +241,6 @@ def statistics_of(smallest_gap: float) -> tuple[Statistic, Statistic]:
             "gap_per_unit",
             f"{smallest_gap:g} is the excess kurtosis of Student's t with "
             f"{freedom:.3g} degrees of freedom; a rotation mixes the units.",
-            "Elhage et al. 2023 across coordinates; over tokens the same question "
-            "asked of each unit by itself.",
             "on sequences that were read beforehand",
         ),
     )
@@ -286,7 +282,7 @@ def _privileged(
         if gap == scanned.smallest_gap
         else f"{gap:g} is what a basis at random reaches by chance "
         f"{statistic.by_chance}, with probability {ALPHA:g} over all claims.",
-        source=statistic.source,
+        source="",
         rivals=_rivals(
             statistic,
             scanned,
@@ -334,7 +330,7 @@ def _differs(
         if gap == scanned.smallest_gap
         else f"{gap:g} is what two bases at random, one for each model, differ by, "
         f"with probability {ALPHA:g} over all claims.",
-        source="Asked of every point that both models have.",
+        source="",
         rivals=_rivals(
             statistic, scanned, between(-gap, gap, "alike"), below(-gap, "smaller")
         ),
