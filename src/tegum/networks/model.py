@@ -60,8 +60,7 @@ def build(
     the architecture alone; with those of an artifact (`weights/...`) it is the trained
     network. In training mode its masks follow from the seed of the row.
 
-    >>> module = build(row, artifact.arrays)  # doctest: +SKIP
-    >>> module(input_ids=tokens).logits  # doctest: +SKIP
+    `build(row, artifact.arrays)(input_ids=tokens).logits` are what it says of tokens.
 
     Raises:
         ValueError: a row that is refused, or arrays that are not this network's.
