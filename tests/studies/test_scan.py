@@ -340,6 +340,7 @@ def test_blocks_that_miss_what_is_rare_do_not_say_there_is_no_gap():
     found = next(v for v in verdicts if v.claim.name == "stream per unit")
     assert found.holds != "no gap worth claiming"
     assert any("2,000" in line for line in asked.warnings())
+    assert "too few to say that there is no gap" in asked.study.answer(verdicts)
     store = Store.in_memory()
     (_, record) = carried_out(asked, store, workers=1).to_record()["points"]
     assert record["whole"] > 1.0 > record["gap"]

@@ -30,7 +30,7 @@ CALIBRATION_TOKENS = 4096
 CALIBRATION_VALUES = 2**23
 """Entries of all rotations of the beforehand together: what bounds their memory."""
 
-FEWEST_BASES, MOST_BASES = 8, 32
+FEWEST_BASES, MOST_BASES = 8, 16
 
 (SPREAD,) = [name for name in SPREADS if name.endswith("_per_unit")]
 

@@ -370,6 +370,11 @@ def answer_of(verdicts: Sequence[Verdict], scanned: Scanned) -> str:
             pairs = [v for v in asked if _estimand(v).treated == digest]
             if pairs:
                 parts.append(_of_pair(pairs, label, scanned.models[first]))
+    if not scanned.long_enough:
+        parts.append(
+            f"Per unit a block has about {scanned.sampled:,} tokens, too few to say that "
+            "there is no gap."
+        )
     if silent:
         parts.append("Where there is no gap, a privileged basis is not ruled out.")
     return " ".join(parts)

@@ -83,7 +83,7 @@ def layers(
 
     Marks are medians over blocks, bars their 95 % intervals, each for itself. Filled
     marks are those whose claim is supported. The grey line is a basis at random, and
-    the grey band reaches as far as the smallest gap worth claiming.
+    the grey band reaches as far as the gap that is claimed.
     """
     asked = statistics_of(scanned.smallest_gap)
     figure = make_subplots(
@@ -223,7 +223,7 @@ def _add_legend(figure: go.Figure, shown: set[str], scanned: Scanned) -> None:
             for k, label in enumerate(scanned.models.values())
         ]
     entries += [
-        legend_only("grey: a basis at random ± smallest gap", rank=40),
+        legend_only("grey: a basis at random ± the gap that is claimed", rank=40),
         legend_only("filled: privileged, by verdict", rank=41, symbol="circle"),
         legend_only("open: not so, or undecided", rank=42, symbol="circle-open"),
     ]

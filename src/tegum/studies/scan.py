@@ -46,7 +46,7 @@ shared equally, on both sides.
   where all vectors lie nearly along one direction, as in a stream with one huge
   component. For 13 points, 0.69 is claimed at 768 units and 2.1 at 128.
 - *Per unit* it depends on the activations: it is large where one direction has heavy
-  tails. It is taken from up to 32 bases at random, on 4,096 tokens that are read before
+  tails. It is taken from 8 to 16 bases at random, on 4,096 tokens that are read before
   anything is claimed, evenly spread over the text; the same ones each time. What is
   rarer than once in these tokens is not in it.
 - *Between two models* two bases are drawn: the root of the sum of both squares.
@@ -196,8 +196,9 @@ def prepared(
     """`scan_of`, with what it is of beside the study.
 
     `name` is that of the study: its page and verdicts go by it. `tokenizer` is for a
-    live module, which comes without. `sequence_length` (128 tokens, or as many as
-    the model has positions for), `at_most` tokens and `cut` are those of `tegum.activations.open_text`; `blocks` (32), `batch` and
+    live module, which comes without. `sequence_length` (128 tokens, or as many as the
+    models have positions for), `at_most` tokens and `cut` are those of
+    `tegum.activations.open_text`; `blocks` (32, or fewer and longer ones), `batch` and
     `rotations` of `ModelActivations`; `revision`, `device`, `dtype` and `allow_pickle`
     of `open_model`. `train_mode` scans with dropout on.
 
@@ -331,7 +332,7 @@ def _study(scanned: Scanned, subject: Any, *, name: str | None) -> Study:
 
 
 def _name(scanned: Scanned, subject: ModelActivations) -> str:
-    """The study's name: the models' labels, and six digits of what is scanned."""
+    """The study's name: the models' labels, and six digits of what is asked of what."""
     label = "-".join(scanned.models.values())
     readable = re.sub(r"[^A-Za-z0-9]+", "-", label)[:LABEL_SHOWN].strip("-")
     points = [point.name for each in scanned.points.values() for point in each]
