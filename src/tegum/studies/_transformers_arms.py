@@ -15,9 +15,10 @@ from tegum.results import MISSING, Results
 
 LAYERS = 2
 RATE = 0.1
-STEPS = 1_200
-EQUAL_LOSS_STEPS = 1_025
+STEPS = 4_800
 LONGER = 4
+TOKENS = STEPS * 8 * 64
+"""Eight sequences of 64 a step."""
 
 
 def rates(**given: float) -> dict[str, float]:
@@ -70,10 +71,6 @@ class Arm:
 
 CONTROL = Arm("no dropout", {**USUAL, **NONE, "steps": STEPS})
 TREATED = Arm(f"dropout {RATE:g} at all sites", {**USUAL, **ALL, "steps": STEPS})
-AT_EQUAL_LOSS = Arm(
-    "no dropout, stopped at equal loss",
-    {**USUAL, **NONE, "steps": EQUAL_LOSS_STEPS},
-)
 LONG_CONTROL = Arm(
     "no dropout, four times as long", {**USUAL, **NONE, "steps": LONGER * STEPS}
 )
@@ -81,22 +78,19 @@ LONG_TREATED = Arm(
     f"dropout {RATE:g}, four times as long",
     {**USUAL, **ALL, "steps": LONGER * STEPS},
 )
-ARMS = (CONTROL, TREATED, AT_EQUAL_LOSS)
+ARMS = (CONTROL, TREATED)
 LONG_ARMS = (LONG_CONTROL, LONG_TREATED)
 
 
 def paired(
-    results: Results, number: str, treated: Arm, control: Arm, *, ratio: bool
+    results: Results, number: str, treated: Arm, control: Arm
 ) -> Float[ndarray, " seed"]:
-    """What treated has beside control, seed by seed, where both have the number."""
+    """Treated minus control, seed by seed, where both have the number."""
     first, second = (arm.by_seed(results, number) for arm in (treated, control))
     pairs = np.array(
         [(first[s], second[s]) for s in sorted(first.keys() & second.keys())]
     ).reshape(-1, 2)
     pairs = pairs[np.isfinite(pairs).all(axis=1)]
-    if ratio:
-        pairs = pairs[pairs[:, 1] > 0]
-        return pairs[:, 0] / pairs[:, 1]
     return pairs[:, 0] - pairs[:, 1]
 
 
@@ -109,9 +103,7 @@ def arms_there(results: Results, arms: Sequence[Arm]) -> list[tuple[Arm, Results
 __all__ = [
     "ALL",
     "ARMS",
-    "AT_EQUAL_LOSS",
     "CONTROL",
-    "EQUAL_LOSS_STEPS",
     "LAYERS",
     "LONGER",
     "LONG_ARMS",
@@ -120,6 +112,7 @@ __all__ = [
     "NONE",
     "RATE",
     "STEPS",
+    "TOKENS",
     "TREATED",
     "USUAL",
     "Arm",

@@ -17,6 +17,7 @@ from tegum.report.figures import (
     loosely,
     ordered_colours,
     style,
+    translucent,
 )
 from tegum.report.series import POINTWISE_LEVEL
 from tegum.results import Results
@@ -35,6 +36,7 @@ from tegum.studies._transformers_arms import (
     paired,
     rates,
 )
+from tegum.studies._transformers_measures import AT
 from tegum.studies._transformers_network import places
 
 LOOKS = (
@@ -47,7 +49,7 @@ LOOKS = (
 """The colour and the mark of each arm, the same in all pictures."""
 
 EVERY_ARM = (*ARMS, *LONG_ARMS)
-SITE_RATES = (0.05, 0.1, 0.2, 0.3)
+SITE_RATES = (0.1, 0.3)
 TOGETHER = "all sites"
 
 
@@ -75,7 +77,6 @@ def layer_profile(results: Results, store: Store) -> go.Figure:
     panels = (
         ("gap_per_vector", "across units of a vector"),
         ("centred_gap_per_vector", "the same, mean vector off"),
-        ("gap_per_unit", "of a unit over tokens"),
     )
     streams = [p for p in places(LAYERS) if not p.startswith("neurons")]
     neurons = [p for p in places(LAYERS) if p.startswith("neurons")]
@@ -103,10 +104,10 @@ def layer_profile(results: Results, store: Store) -> go.Figure:
                 row=row, col=column,
             )  # fmt: skip
         figure.update_yaxes(title_text="beside rotations", row=row, col=1)
-    style(figure, height=960)
+    style(figure, height=720)
     figure.update_xaxes(tickangle=-45)
     figure.update_annotations(font={"size": 13})
-    figure.update_layout(legend={"y": -0.14}, margin={"t": 40, "b": 150})
+    figure.update_layout(legend={"y": -0.2}, margin={"t": 40, "b": 150})
     return figure
 
 
@@ -189,24 +190,22 @@ def loss_curves(results: Results, store: Store) -> go.Figure:
 def parts_silenced(results: Results, store: Store) -> go.Figure:
     """What it costs to silence parts, and how much of that is shared."""
     parts = [f"{kind}_{k}" for k in range(LAYERS) for kind in ("attention", "mlp")]
-    costs = ["ablation_of_everything", *(f"ablation_of_{part}" for part in parts)]
+    parts += ["everything", *(f"block_{k}" for k in range(LAYERS))]
+    costs = [f"ablation_of_{part}" for part in parts]
     shares = [
-        ("redundancy_in_series", "in series:<br>all blocks"),
-        *(
-            (f"redundancy_in_parallel_{k}", f"in parallel:<br>neurons {k}")
-            for k in range(LAYERS)
-        ),
+        ("robustness_of_layer_0", "first layer,<br>eighths"),
+        ("redundancy_in_series", "blocks,<br>refitted"),
+        ("uncalibrated_redundancy_in_series", "blocks,<br>as they are"),
     ]
     figure = make_subplots(
         rows=2,
         cols=1,
         vertical_spacing=0.24,
-        subplot_titles=["Loss added by silencing one part", "Redundancy"],
+        subplot_titles=["Loss added by silencing a part", "Lost together, not alone"],
     )
     for arm, rows in arms_there(results, ARMS):
-        labels = ["everything", *parts]
         figure.add_trace(
-            _points(rows, costs, labels=labels, arm=arm, legend=True), row=1, col=1
+            _points(rows, costs, labels=parts, arm=arm, legend=True), row=1, col=1
         )
         figure.add_trace(
             _points(
@@ -225,12 +224,12 @@ def parts_silenced(results: Results, store: Store) -> go.Figure:
 
 
 def against_loss(results: Results, store: Store) -> go.Figure:
-    """Every network's numbers against its held-out loss: arms at equal loss compare."""
+    """Every network's numbers against its held-out loss, at its target and its end."""
     panels = (
         ("residual_gap_per_vector", "residual gap per vector"),
         ("residual_effective_dimensions", "effective dimensions"),
-        ("redundancy_in_parallel", "redundancy in parallel"),
-        ("redundancy_in_series", "redundancy in series"),
+        ("neurons_0_gap_per_vector", "first neurons' gap per vector"),
+        ("robustness_of_layer_0", "robustness of first layer"),
     )
     figure = make_subplots(
         rows=len(panels), cols=1, shared_xaxes=True, vertical_spacing=0.035
@@ -238,12 +237,16 @@ def against_loss(results: Results, store: Store) -> go.Figure:
     for row, (number, title) in enumerate(panels, start=1):
         for arm, rows in arms_there(results, EVERY_ARM):
             colour, symbol = look_of(arm)
+            loss = [rows["target_loss"], rows["heldout_loss"]]
+            value = [rows[AT + number], rows[number]]
             figure.add_trace(
                 go.Scatter(
-                    x=rows["heldout_loss"],
-                    y=rows[number],
-                    mode="markers",
+                    x=_broken(loss),
+                    y=_broken(value),
+                    mode="lines+markers",
+                    line={"color": translucent(colour, 0.4), "width": 1},
                     marker={"symbol": symbol, "size": 7, "color": colour},
+                    connectgaps=False,
                     name=arm.name,
                     legendgroup=arm.name,
                     showlegend=row == 1,
@@ -262,26 +265,33 @@ def against_loss(results: Results, store: Store) -> go.Figure:
     return figure
 
 
+def _broken(columns: Sequence[np.ndarray]) -> list[float]:
+    """The values of each row one after another, with a gap between rows."""
+    return [
+        float(value) for row in zip(*columns, strict=True) for value in (*row, math.nan)
+    ]
+
+
 def site_by_site(results: Results, store: Store) -> go.Figure:
     """What dropout at each site alone, and at all, does: medians of pairs by rate."""
     panels = (
-        ("residual_gap_per_vector", "residual gap per vector", False),
-        ("residual_effective_dimensions", "effective dimensions (ratio)", True),
-        ("redundancy_in_parallel", "redundancy in parallel", False),
-        ("redundancy_in_series", "redundancy in series", False),
-        ("heldout_loss", "held-out loss", False),
+        ("residual_gap_per_vector", "residual gap, equal steps"),
+        (f"{AT}residual_gap_per_vector", "residual gap, equal loss"),
+        ("neurons_0_gap_per_vector", "first neurons' gap"),
+        ("robustness_of_layer_0", "robustness of first layer"),
+        ("heldout_loss", "held-out loss"),
     )
     colours = [*ordered_colours(len(SITES)), PALETTE[1]]
     figure = make_subplots(
         rows=len(panels), cols=1, shared_xaxes=True, vertical_spacing=0.03
     )
-    for row, (number, title, ratio) in enumerate(panels, start=1):
+    for row, (number, title) in enumerate(panels, start=1):
         for k, site in enumerate((*SITES, TOGETHER)):
             points = []
             for rate in SITE_RATES:
                 made = everywhere(rate) if site == TOGETHER else rates(**{site: rate})
                 arm = Arm(site, {**USUAL, **made, "steps": STEPS})
-                found = paired(results, number, arm, CONTROL, ratio=ratio)
+                found = paired(results, number, arm, CONTROL)
                 if found.size:
                     points.append((rate, float(np.median(found))))
             if points:
@@ -302,7 +312,7 @@ def site_by_site(results: Results, store: Store) -> go.Figure:
                     col=1,
                 )
         loosely(figure).add_hline(
-            1.0 if ratio else 0.0, line={"color": GREY, "width": 1, "dash": "dot"},
+            0.0, line={"color": GREY, "width": 1, "dash": "dot"},
             row=row, col=1,
         )  # fmt: skip
         figure.update_yaxes(title_text=title.replace(" ", "<br>", 1), row=row, col=1)

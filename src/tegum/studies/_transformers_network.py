@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -28,6 +29,7 @@ KINDS = {
 """What is read of every block, and its hook point."""
 
 SEQUENCES_AT_ONCE = 16
+NEWTON_STEPS = 12
 
 Activations = Mapping[str, Float[ndarray, "sequence token unit"]]
 
@@ -80,19 +82,25 @@ class Network:
                 self.module(input_ids=batch, use_cache=False)
         return {place: np.concatenate(parts) for place, parts in found.items()}
 
-    def loss(self) -> float:
-        """The mean of -log p(next token), in nats per token."""
+    def loss(self, *, calibrated: bool = False) -> float:
+        """The mean of -log p(next token), in nats per token.
+
+        `calibrated` gives the network the best of all temperatures: what is lost is
+        then not that it has become too sure of itself.
+        """
         import torch
 
-        total, count = 0.0, 0
         with torch.no_grad():
-            for batch in self.batches():
-                logits = self.module(input_ids=batch, use_cache=False).logits[:, :-1]
-                each = torch.nn.functional.cross_entropy(
-                    logits.flatten(0, 1), batch[:, 1:].flatten(), reduction="none"
-                )
-                total, count = total + float(each.double().sum()), count + each.numel()
-        return total / count
+            found = [
+                self.module(input_ids=batch, use_cache=False).logits[:, :-1]
+                for batch in self.batches()
+            ]
+        logits = torch.cat(found).flatten(0, 1)
+        following = self.tokens[:, 1:].flatten()
+        if calibrated:
+            return calibrated_loss(logits, following)
+        each = torch.nn.functional.cross_entropy(logits, following, reduction="none")
+        return float(each.double().mean())
 
     @contextlib.contextmanager
     def changed(
@@ -111,15 +119,42 @@ class Network:
                 undone.callback(handle.remove)
             yield
 
-    def cost(
-        self,
-        changes: Mapping[str, Callable[[torch.Tensor], torch.Tensor]],
-        *,
-        loss: float,
-    ) -> float:
-        """What the loss gains under changes, in nats per token."""
-        with self.changed(changes):
-            return self.loss() - loss
+
+def calibrated_loss(logits: torch.Tensor, following: torch.Tensor) -> float:
+    """The least of mean -log softmax(b z)[next] over b > 0, in nats per token.
+
+    One b for all tokens, by Newton's method: in b it is convex, with slope
+    `mean(E_p z - z[next])` and curvature `mean(Var_p z)`. In [0, log(vocabulary)].
+    """
+    import torch
+
+    right = float(logits.gather(1, following[:, None]).double().mean())
+    b, loss = 1.0, math.inf
+    for _ in range(NEWTON_STEPS):
+        scaled = logits * b
+        normaliser = torch.logsumexp(scaled, dim=1)
+        p = torch.exp(scaled - normaliser[:, None])
+        mean = (p * logits).sum(dim=1)
+        curvature = float(((p * logits * logits).sum(dim=1) - mean**2).double().mean())
+        slope = float(mean.double().mean()) - right
+        loss = min(loss, float(normaliser.double().mean()) - b * right)
+        if abs(slope) * b < 1e-4 or not curvature > 0.0:
+            break
+        b = min(max(b - slope / curvature, b / 4.0), 4.0 * b)
+    return min(loss, math.log(logits.shape[1]))
+
+
+def require_layers(row: Row, layers: int) -> None:
+    """Refuse a network whose depth is not that of a measure's numbers.
+
+    Raises:
+        ValueError: naming both depths and the remedy.
+    """
+    if row["n_layers"] != layers:
+        raise ValueError(
+            f"the network has {row['n_layers']} blocks and the measure names the "
+            f"numbers of {layers}; make the measure for {row['n_layers']} blocks"
+        )
 
 
 def _replacing(change: Callable[[Any], Any], *, before: bool) -> Callable[..., Any]:
@@ -136,4 +171,11 @@ def _replacing(change: Callable[[Any], Any], *, before: bool) -> Callable[..., A
     return of_input if before else of_output
 
 
-__all__ = ["KINDS", "Network", "places"]
+__all__ = [
+    "KINDS",
+    "Activations",
+    "Network",
+    "calibrated_loss",
+    "places",
+    "require_layers",
+]

@@ -15,22 +15,23 @@ from tegum.report.figures import GREY, PALETTE, loosely, style, translucent
 from tegum.report.series import POINTWISE_LEVEL
 from tegum.results import Results
 from tegum.statistics import median_interval
-from tegum.studies._transformers_arms import AT_EQUAL_LOSS, CONTROL, TREATED, paired
+from tegum.studies._transformers_arms import CONTROL, TREATED, paired
+from tegum.studies._transformers_measures import AT
 
 
 @dataclass(frozen=True)
 class Strip:
-    """One number of the headline: what it is, how it is compared, what is no change."""
+    """One number of the headline: what it is, what is no change, its name at a loss."""
 
     number: str
     title: str
-    ratio: bool
     still: tuple[float, float]
+    at_loss: bool = True
 
 
 COMPARISONS = (
-    (CONTROL, "at equal steps", PALETTE[0], "circle"),
-    (AT_EQUAL_LOSS, "at equal loss", PALETTE[1], "diamond-open"),
+    ("", "at equal steps", PALETTE[0], "circle"),
+    (AT, "at equal loss", PALETTE[1], "diamond-open"),
 )
 
 
@@ -71,10 +72,12 @@ def every_pair(
 
 def _add_strip(figure: go.Figure, results: Results, strip: Strip, *, row: int) -> None:
     shown = [*strip.still]
-    for place, (control, name, colour, symbol) in zip(
+    for place, (when, name, colour, symbol) in zip(
         (1.0, 0.0), COMPARISONS, strict=True
     ):
-        values = paired(results, strip.number, TREATED, control, ratio=strip.ratio)
+        if when and not strip.at_loss:
+            continue
+        values = paired(results, when + strip.number, TREATED, CONTROL)
         if not values.size:
             continue
         spread = np.linspace(-0.16, 0.16, values.size) if values.size > 1 else [0.0]
@@ -96,7 +99,7 @@ def _add_strip(figure: go.Figure, results: Results, strip: Strip, *, row: int) -
         layer="below", row=row, col=1, exclude_empty_subplots=False,
     )  # fmt: skip
     loosely(figure).add_vline(
-        1.0 if strip.ratio else 0.0,
+        0.0,
         line={"color": GREY, "width": 1},
         row=row,
         col=1,
