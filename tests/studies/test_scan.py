@@ -14,7 +14,8 @@ from tegum.measures.sphere import random_rotations
 from tegum.report.page import page_html
 from tegum.results import Results
 from tegum.studies._scan_axes import depths, stretched, stretched_ticks
-from tegum.studies._scan_claims import blocks_needed, gap_by_chance, outlier_size
+from tegum.studies._scan_chance import gap_by_chance
+from tegum.studies._scan_claims import blocks_needed, outlier_size
 from tegum.studies._scan_run import carried_out, outline
 from tegum.studies.scan import Prepared, prepared, scan_of
 

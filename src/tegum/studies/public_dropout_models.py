@@ -70,7 +70,7 @@ from tegum.claims import (
 )
 from tegum.design import Design, grid
 from tegum.studies._answers import assembled
-from tegum.studies._scan_claims import gap_by_chance
+from tegum.studies._scan_chance import gap_by_chance
 from tegum.studies._transformers_profile import CONTROL, every_point, profile
 from tegum.studies._transformers_published import Published, PublishedModels
 from tegum.study import Figure, Study
