@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from tegum.cli import app
+from tegum.cli import _in_options, app
 
 transformers = pytest.importorskip("transformers")
 
@@ -153,6 +153,120 @@ def test_a_text_of_few_blocks_is_told_that_it_will_decide_nothing(
     done = tegum(folder, "--text", short)
     assert "the text gives 4 blocks" in done.stderr
     assert "undecided at 3" in " ".join(done.output.split())
+
+
+def scan_as_it_is(tmp_path, *arguments, code=0):
+    """`tegum scan` without a sequence length."""
+    where = ["--workers", "1", "--store", str(tmp_path / "store")]
+    done = CliRunner().invoke(app, ["scan", *map(str, arguments), *where])
+    assert done.exit_code == code, done.output + done.stderr
+    return done
+
+
+def test_sequences_are_as_long_as_the_model_reads(folder, text, tmp_path):
+    done = scan_as_it_is(tmp_path, folder, "--text", text, "--dry-run")
+    assert "64 sequences of 32 tokens, the most that is read at a time" in done.output
+
+
+def test_remedies_are_options_of_the_command_line(folder, text, tmp_path):
+    def says(*arguments):
+        done = scan_as_it_is(tmp_path, *arguments, code=1)
+        assert "`" not in done.stderr
+        return done.stderr
+
+    said = says(folder, "--text", text, "--sequence-length", 64)
+    assert "give --sequence-length up to 32" in said
+    short = tmp_path / "short.txt"
+    short.write_text("the cat sat")
+    said = says(folder, "--text", short)
+    assert "a --sequence-length of at most 4, or --cut lines" in said
+    assert "give --revision" in says("nobody/nothing", "--text", text)
+    (tmp_path / "bare").mkdir()
+    transformers.GPT2LMHeadModel.from_pretrained(folder).save_pretrained(
+        tmp_path / "bare"
+    )
+    assert "give an .npy of token ids" in says(tmp_path / "bare", "--text", text)
+
+
+@pytest.mark.parametrize(
+    ("said", "there"),
+    [
+        ("a batch of 8 fits: give batch=8", "a batch of 8 fits: give --batch 8"),
+        ("trust them by `allow_pickle=True`", "trust them by --allow-pickle"),
+        ('give the text with cut="packed"', "give the text with --cut packed"),
+        ("`at_most` is 0; it must be", "--at-most is 0; it must be"),
+        ("give `module:function`", "give `module:function`"),
+    ],
+)
+def test_words_of_the_library_become_options(said, there):
+    assert _in_options(said) == there
+
+
+def test_pages_of_different_questions_stand_side_by_side(tegum, folder, text):
+    asked = [(), ("--gap", "1"), ("--points", "mlp"), ("--blocks", "16")]
+    pages = {
+        json.loads(tegum(folder, "--text", text, "--json", *more).stdout)["page"]
+        for more in asked
+    }
+    assert len(pages) == len(asked)
+
+
+def test_what_a_gap_needs_and_what_was_not_measured_is_said(
+    tegum, folder, text, tmp_path
+):
+    def spoil(model):
+        model.transformer.h[1].mlp.c_proj.bias.data[3] = float("nan")
+
+    spoilt = changed(folder, tmp_path / "spoilt", spoil)
+    done = tegum(spoilt, "--text", text, code=3)
+    line = next(
+        line
+        for line in done.stdout.splitlines()
+        if line.strip().startswith("blocks.1.hook_resid_post")
+    )
+    assert line.rstrip().endswith("not measured")
+    assert "nan" not in line
+    assert "inf" not in line
+    assert all(len(line) <= 80 for line in done.stdout.splitlines() if "blocks" in line)
+    assert "needs" in done.stdout
+    found = json.loads(tegum(spoilt, "--text", text, "--json", code=3).stdout)
+    spoilt_point, *_ = [r for r in found["points"] if r["gap"] is None]
+    assert spoilt_point["point"] == "blocks.1.hook_resid_post"
+    assert spoilt_point["raw"] is None
+    assert spoilt_point["verdict"] == "undecided"
+    assert all(record["needs"] >= 0.5 for record in found["points"])
+    assert found["models"][0]["source"] == str(spoilt)
+
+
+def test_no_verdict_is_cut_off_in_a_narrow_table(capsys, monkeypatch):
+    from tegum.terminal import print_scan
+
+    monkeypatch.setenv("COLUMNS", "80")
+    held = [
+        "privileged", "no gap worth claiming", "no gap beyond chance",
+        "lighter than its rotations", None,
+    ]  # fmt: skip
+    records = [
+        {
+            "statistic": "per vector", "model": "m",
+            "point": f"blocks.{k}.hook_resid_mid",
+            "raw": 1657.25, "rotated": -0.01, "whole": 1234.5, "gap": 1657.3,
+            "low": 1200.25, "high": 1700.75, "needs": 0.57, "holds": holds,
+            "verdict": "undecided" if holds is None else "supported",
+            "standing": "confirmatory",
+        }
+        for k, holds in enumerate(held, start=10)
+    ]  # fmt: skip
+    found = {
+        "question": "?", "answer": "!", "models": [{"label": "m"}], "points": records,
+        "differences": [], "tokens_per_second": 0.0,
+    }  # fmt: skip
+    print_scan(found, as_json=False)
+    printed = capsys.readouterr().out
+    for word in ("privileged", "no gap", "by chance", "lighter", "undecided"):
+        assert f" {word} " in printed.replace("\n", " \n")
+    assert "[1,200, 1,701]" in printed
+    assert "…" not in printed
 
 
 @pytest.mark.parametrize(

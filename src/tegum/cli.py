@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -190,7 +191,8 @@ def scan(
         typer.Option(help="The smallest gap in excess kurtosis worth claiming; 0.5."),
     ] = None,
     sequence_length: Annotated[
-        int | None, typer.Option(help="Tokens in a sequence; 128.")
+        int | None,
+        typer.Option(help="Tokens in a sequence; 128, or what the model reads."),
     ] = None,
     at_most: Annotated[
         int | None, typer.Option(help="Read so many tokens of the text, and no more.")
@@ -250,7 +252,7 @@ def scan(
         "batch": batch,
         "rotations": rotations,
     }
-    with _errors():
+    with _errors(in_words=_in_options):
         asked = prepared(
             models,
             text,
@@ -266,7 +268,7 @@ def scan(
         )
         opened = Store.peek(store) if dry_run else Store.open(store)
         for line in asked.warnings():
-            typer.echo(f"tegum: {line}", err=True)
+            typer.echo(f"tegum: {_in_options(line)}", err=True)
         if dry_run or not (quiet or as_json):
             about = outline(asked, opened, workers=workers)
             print_scan_plan(about, as_json=as_json)
@@ -287,7 +289,7 @@ def scan(
         )
         print_scan({**found.to_record(), "page": str(page)}, as_json=as_json)
         for line in found.problems:
-            typer.echo(f"tegum: {line}", err=True)
+            typer.echo(f"tegum: {_in_options(line)}", err=True)
         print_page(page, as_json=as_json)
         if open_page:
             typer.launch(page.as_uri())
@@ -515,18 +517,43 @@ def _page(
         ) from error
 
 
+SCAN_WORDS = (
+    ("give `tokenizer`, or token ids in place of text", "give an .npy of token ids"),
+    ("give token ids in place of text", "give an .npy of token ids"),
+    ("`allow_pickle=True`", "--allow-pickle"),
+    (r"give `revision`, best", "give --revision, best"),
+    (r"\bcut=\"(\w+)\"", r"--cut \1"),
+    (r"\bbatch=(\d+)", r"--batch \1"),
+    (r"`(sequence|at)_(length|most)`", r"--\1-\2"),
+    (r"`(cut|blocks|batch|rotations|revision|device|dtype|points)`", r"--\1"),
+)
+"""What the library says of its arguments, and what the command line calls them."""
+
+
+def _in_options(said: str) -> str:
+    """What the library says, in the command line's words."""
+    for python, option in SCAN_WORDS:
+        said = re.sub(python, option, said)
+    return said
+
+
+def _as_said(text: str) -> str:
+    """What the library says, as it is."""
+    return text
+
+
 @contextmanager
-def _errors() -> Iterator[None]:
+def _errors(in_words: Callable[[str], str] = _as_said) -> Iterator[None]:
     """Turn what a caller can cause into one clear line and an exit code."""
     from tegum.arrays import RowsFailed
 
     try:
         yield
     except RowsFailed as failed:
-        typer.echo(f"tegum: {failed}", err=True)
+        typer.echo(f"tegum: {in_words(str(failed))}", err=True)
         raise typer.Exit(INCOMPLETE) from None
     except (ValueError, OSError) as error:
-        typer.echo(f"tegum: {error}", err=True)
+        typer.echo(f"tegum: {in_words(str(error))}", err=True)
         raise typer.Exit(USER_ERROR) from None
     except ModuleNotFoundError as error:
         if "tegum[" not in str(error):  # not one of our extras, which say the remedy

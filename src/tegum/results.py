@@ -213,9 +213,21 @@ class Results:
         return pa.table(arrays)
 
     def to_pandas(self) -> Any:
-        """The rows as a pandas dataframe, one plain column for each name."""
-        import pandas
+        """The rows as a pandas dataframe, one plain column for each name.
 
+        Raises:
+            ModuleNotFoundError: pandas is not installed, with the one command.
+        """
+        try:
+            import pandas
+        except ModuleNotFoundError as missing:
+            if missing.name != "pandas":
+                raise
+            raise ModuleNotFoundError(
+                "a dataframe needs pandas, which is not installed; run "
+                "`pip install 'tegum[pandas]'`",
+                name="pandas",
+            ) from missing
         return pandas.DataFrame(
             {
                 name: list(values) if values.dtype == object else values

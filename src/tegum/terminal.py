@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from tegum.wording import counted
+from tegum.wording import NOT_MEASURED, counted
 
 if TYPE_CHECKING:
     from tegum.claims import Verdict
@@ -32,6 +32,8 @@ def print_plan(study: Study, design: str, planned: Plan, *, as_json: bool) -> No
 
 
 def _duration(seconds: float) -> str:
+    if seconds < 1:
+        return "a second"
     if seconds < 90:
         return f"{seconds:.0f} s"
     if seconds < 5400:
@@ -191,12 +193,15 @@ def print_json(value: Any) -> None:
     typer.echo(json.dumps(value, indent=2, default=str))
 
 
-MOST_POINT = 25
-"""Letters of a hook point's name that a table of 80 columns has room for."""
+FEWEST_OF_POINT = 12
+"""Letters of a hook point's name that stand on a line of a narrow table."""
+
+WIDE = 100
+"""Columns of a terminal from which kurtosis itself has room beside its gap."""
 
 BRIEFLY = {
     "no gap worth claiming": "no gap",
-    "no gap beyond chance": "chance",
+    "no gap beyond chance": "by chance",
     "lighter than its rotations": "lighter",
 }
 """What holds, in a table that is read along its lines."""
@@ -209,14 +214,21 @@ def print_scan_plan(about: Mapping[str, Any], *, as_json: bool) -> None:
         return
     for model in about["models"]:
         typer.echo(
-            f"{model['label']}: {counted(model['points'], 'hook point')}, "
+            f"{_named(model)}: {counted(model['points'], 'hook point')}, "
             f"{model['parameters']:,} weights, {model['dtype']} on {model['device']}"
         )
     typer.echo(
         f"{about['text']}, in {counted(about['blocks'], 'block')}\n"
         f"{about['rows']} rows, {about['present']} already there, {about['missing']} "
-        f"to measure; about {_duration(about['wall_seconds'])}"
+        f"to measure; about {_duration(about['wall_seconds'])} of reading, and then "
+        "judging and drawing"
     )
+
+
+def _named(model: Mapping[str, Any]) -> str:
+    """A model's label, and where it is if the label does not say so."""
+    label, source = model["label"], model["source"]
+    return label if source in ("", label) else f"{label} ({source})"
 
 
 def print_scan(found: Mapping[str, Any], *, as_json: bool) -> None:
@@ -237,8 +249,9 @@ def print_scan(found: Mapping[str, Any], *, as_json: bool) -> None:
                 for record in found["points"]
                 if (record["statistic"], record["model"]) == (statistic, model["label"])
             ]
-            title = f"{model['label']}, excess kurtosis {statistic}"
-            _print_points(console, rows, title=title, also=("raw", "rotated", "whole"))
+            title = f"{model['label']}, gap in excess kurtosis {statistic}"
+            wide = ("raw", "rotated") if console.width >= WIDE else ()
+            _print_points(console, rows, title=title, also=(*wide, "whole"))
         pairs = [r for r in found["differences"] if r["statistic"] == statistic]
         for label in dict.fromkeys(r["model"] for r in pairs):
             own = [r for r in pairs if r["model"] == label]
@@ -247,8 +260,11 @@ def print_scan(found: Mapping[str, Any], *, as_json: bool) -> None:
     standings = sorted({record["standing"] for record in found["points"]})
     typer.echo(
         f"standing: {', '.join(standings)}; intervals hold all together; "
-        "gaps are of the median block, `whole` that of the whole text"
+        "gaps are of the median block, `whole` that of the whole text; `needs` is the "
+        "gap that is claimed"
     )
+    if any(record["holds"] == "no gap beyond chance" for record in found["points"]):
+        typer.echo("by chance: within what one basis at random reaches there")
     if found["tokens_per_second"]:
         typer.echo(
             f"measured {counted(found['tokens_measured'], 'token')}, "
@@ -271,25 +287,37 @@ def _print_points(
     table = Table(
         box=box.SIMPLE, pad_edge=False, title=escape(title), title_justify="left"
     )
-    table.add_column("point", overflow="fold", min_width=MOST_POINT)
-    for name in (*also, "gap", "interval"):
+    words = [_verdict_word(record) for record in records]
+    table.add_column("point", overflow="fold", min_width=FEWEST_OF_POINT)
+    for name in (*also, "gap", "interval", "needs"):
         table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("verdict", overflow="fold")
+    table.add_column("verdict", no_wrap=True, min_width=max(map(len, words), default=0))
     colours = {"supported": "green", "refuted": "red", "undecided": "yellow"}
-    for record in records:
+    for record, word in zip(records, words, strict=True):
         low, high = (_short(record[end]) for end in ("low", "high"))
-        said = BRIEFLY.get(record["holds"], record["holds"]) or record["verdict"]
+        there = record["gap"] is not None
         table.add_row(
             escape(record["point"]),
             *(_short(record[name]) for name in (*also, "gap")),
-            escape(f"[{low}, {high}]"),
-            f"[{colours[record['verdict']]}]{escape(said)}[/]",
+            escape(f"[{low}, {high}]") if there else "",
+            _short(record["needs"]),
+            f"[{colours[record['verdict']]}]{escape(word)}[/]",
         )
     console.print(table)
 
 
-def _short(value: float | str) -> str:
+def _verdict_word(record: Mapping[str, Any]) -> str:
+    """What a line of the table ends with."""
+    if record["gap"] is None:
+        return NOT_MEASURED
+    return BRIEFLY.get(record["holds"], record["holds"]) or record["verdict"]
+
+
+def _short(value: float | str | None) -> str:
     """A number in three digits; what JSON has no number for as its text."""
+    if value is None:
+        return ""
     if isinstance(value, str):
         return value
-    return f"{value:.2f}" if abs(value) < 10 else f"{value:,.1f}"
+    size = abs(value)
+    return f"{value:,.{2 if size < 10 else 1 if size < 100 else 0}f}"

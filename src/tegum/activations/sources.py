@@ -212,7 +212,7 @@ def _from_function(source: str) -> tuple[nn.Module, Any | None]:
             "without arguments that returns a torch.nn.Module"
         )
     try:
-        with _quiet() if "transformers" in sys.modules else contextlib.nullcontext():
+        with _quiet_if_there():
             returned = made if isinstance(made, nn.Module) else made()
     except Exception as error:  # a stranger's code
         raise ValueError(
@@ -279,6 +279,15 @@ def _fetched(source: str, *, revision: str | None, allow_pickle: bool) -> Path:
             f"be fetched: {_first_line(error)}; fetch it where there is a network, and "
             "give its folder"
         ) from error
+
+
+def _quiet_if_there() -> contextlib.AbstractContextManager[None]:
+    """`_quiet` where transformers is installed: not every function needs it."""
+    try:
+        library("transformers")
+    except ModuleNotFoundError:
+        return contextlib.nullcontext()
+    return _quiet()
 
 
 @contextlib.contextmanager

@@ -67,6 +67,7 @@ def models_of(asked: Prepared) -> list[dict[str, Any]]:
     return [
         {
             "label": model.label,
+            "source": model.source,
             "digest": model.key,
             "points": len(asked.scanned.points[model.key]),
             "parameters": model.n_parameters,

@@ -26,7 +26,7 @@ def point_records(
     `raw` and `rotated` are medians over blocks; `gap` is the median of their difference
     and `[low, high]` the interval of the claim, which holds with all others together.
     `whole` is the gap over all blocks merged, in which rarer activations are seen;
-    `smallest_gap` is what is claimed at the point.
+    `needs` is the gap that is claimed at the point. None is what was not measured.
     """
     whole = _whole_text(results, store)
     found = {asked_of(verdict): verdict for verdict in verdicts}
@@ -36,6 +36,9 @@ def point_records(
             raw = over_blocks(results, statistic.raw, model=digest, points=points)
             null = over_blocks(results, statistic.rotated, model=digest, points=points)
             for k, point in enumerate(points):
+                at = (digest, point.name)
+                there = at in whole
+                needs = scanned.gap_of(statistic, digest, point.name)
                 records.append(
                     {
                         "statistic": statistic.name,
@@ -45,15 +48,14 @@ def point_records(
                         "layer": point.layer,
                         "raw": _number(raw.middle[k], there),
                         "rotated": _number(null.middle[k], there),
-                        "whole": jsonable(
-                            whole.get((digest, point.name), {}).get(
-                                statistic.gap, math.nan
-                            )
+                        "whole": _number(
+                            whole[at][statistic.gap] if there else math.nan, there
                         ),
-                        "smallest_gap": jsonable(
-                            scanned.gap_of(statistic, digest, point.name)
+                        **_judged(
+                            found[statistic.gap, digest, point.name],
+                            needs=needs,
+                            there=there,
                         ),
-                        **_judged(found[statistic.gap, digest, point.name]),
                     }
                 )
     return records
@@ -78,29 +80,40 @@ def difference_records(
     verdicts: Sequence[Verdict], *, scanned: Scanned
 ) -> list[dict[str, Any]]:
     """Every difference of two models' gaps at a point that both have."""
-    names = {s.gap: s.name for s in statistics_of(scanned.smallest_gap)}
+    statistics = {s.gap: s for s in statistics_of(scanned.smallest_gap)}
     records = []
     for verdict in verdicts:
         estimand = verdict.parts[0].estimand
         if estimand.contrast:
+            first, other = str(estimand.control), str(estimand.treated)
+            point = str(estimand.where["point"][0])
+            needs = scanned.difference_of(
+                statistics[estimand.number], first, other, point
+            )
             records.append(
                 {
-                    "statistic": names[estimand.number],
-                    "model": scanned.models[str(estimand.treated)],
-                    "beside": scanned.models[str(estimand.control)],
-                    "point": str(estimand.where["point"][0]),
-                    **_judged(verdict),
+                    "statistic": statistics[estimand.number].name,
+                    "model": scanned.models[other],
+                    "beside": scanned.models[first],
+                    "point": point,
+                    **_judged(verdict, needs=needs, there=verdict.seeds > 0),
                 }
             )
     return records
 
 
-def _judged(verdict: Verdict) -> dict[str, Any]:
+def _number(value: float, there: bool) -> float | str | None:
+    """A number for JSON; None where it was not measured."""
+    return jsonable(float(value)) if there else None
+
+
+def _judged(verdict: Verdict, *, needs: float, there: bool) -> dict[str, Any]:
     part = verdict.parts[0]
     return {
-        "gap": jsonable(part.estimate),
+        "gap": _number(part.estimate, there),
         "low": jsonable(part.low),
         "high": jsonable(part.high),
+        "needs": jsonable(needs),
         "verdict": verdict.word,
         "holds": verdict.holds,
         "standing": verdict.standing,
