@@ -16,7 +16,7 @@ def gap_by_chance(width: int, *, chance: float) -> float:
     exceed it more rarely. Dimensionless; of the order of `sqrt(24 / m)`.
 
     >>> [round(gap_by_chance(m, chance=0.01), 2) for m in (128, 768, 4096)]
-    [1.28, 0.47, 0.19]
+    [1.28, 0.48, 0.19]
 
     Source: Anscombe and Glynn 1983, "Distribution of the kurtosis statistic b2 for
     normal samples": a cube root that is nearly Gaussian.
@@ -49,7 +49,7 @@ def spreads_by_chance(width: int, *, chance: float, bases: int) -> float:
     decides, and these are such coordinates. Dimensionless.
 
     >>> [round(spreads_by_chance(m, chance=0.01, bases=16), 1) for m in (64, 768)]
-    [3.7, 3.1]
+    [3.7, 3.0]
     """
     skewed = gap_by_chance(width, chance=chance) / _spread_along_a_line(width)
     gaussian = -float(special.ndtri(chance))
