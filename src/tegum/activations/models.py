@@ -156,14 +156,15 @@ def open_model(
     torch = library("torch")
     _check_dtype(dtype)
     _check_device(device)
-    given = str(source) if isinstance(source, str | Path) else ""
+    given = ""
     if isinstance(source, OpenedModel):
         found = source.module, source.tokenizer, source.label
         given = source.source
     elif isinstance(source, torch.nn.Module):
         found = source, None, type(source).__name__
     elif isinstance(source, str | Path):
-        found = module_from(str(source), revision=revision, allow_pickle=allow_pickle)
+        given = str(source)
+        found = module_from(given, revision=revision, allow_pickle=allow_pickle)
     else:
         raise ValueError(
             f"a model can not be opened from an object of type "

@@ -200,7 +200,7 @@ def _from_file(path: Path, *, allow_pickle: bool) -> nn.Module:
 def _from_function(source: str) -> tuple[nn.Module, Any | None]:
     """What a function of the user's returns; modules beside the shell are found too."""
     name, _, attribute = source.partition(":")
-    made = _imported(name)
+    made: Any = _imported(name)
     for part in attribute.split("."):
         if not hasattr(made, part):
             raise ValueError(f"the module {name!r} has no function {attribute!r}")
@@ -213,13 +213,14 @@ def _from_function(source: str) -> tuple[nn.Module, Any | None]:
         )
     try:
         with _quiet_if_there():
-            returned = made if isinstance(made, nn.Module) else made()
+            returned: Any = made if isinstance(made, nn.Module) else made()
     except Exception as error:  # a stranger's code
         raise ValueError(
             f"{source!r} raised {_named(error)}; it must be a function that needs no "
             "argument and returns a torch.nn.Module"
         ) from error
-    module, tokenizer = returned if isinstance(returned, tuple) else (returned, None)
+    pair = isinstance(returned, tuple) and len(returned) == 2
+    module, tokenizer = returned if pair else (returned, None)
     if not isinstance(module, nn.Module):
         raise ValueError(
             f"{source!r} returned an object of type {type(module).__name__}; it must "

@@ -7,6 +7,7 @@ import numpy as np
 from tegum.claims.claim import Part
 from tegum.claims.paired import Sample
 from tegum.statistics import EVERYWHERE, Interval, fewest_seeds
+from tegum.wording import counted
 
 
 def why_undecided(part: Part, sample: Sample, interval: Interval, level: float) -> str:
@@ -25,8 +26,8 @@ def why_undecided(part: Part, sample: Sample, interval: Interval, level: float) 
         return f"`{number}` is undefined or missing for all {n} seeds{lost}"
     if interval == EVERYWHERE and n < fewest_seeds(level):
         return (
-            f"{n} seeds are too few for an interval at level {level:.6g}; it needs "
-            f"{fewest_seeds(level)}"
+            f"{counted(n, 'seed')} {'is' if n == 1 else 'are'} too few for an interval "
+            f"at level {level:.6g}; it needs {fewest_seeds(level)}"
         )
     if interval == EVERYWHERE:
         return (

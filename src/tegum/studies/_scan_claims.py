@@ -327,6 +327,9 @@ def answer_of(verdicts: Sequence[Verdict], scanned: Scanned) -> str:
         )
     if silent:
         parts.append("Where there is no gap, a privileged basis is not ruled out.")
+    if scanned.put_into_eval:
+        came = listed(scanned.put_into_eval)
+        parts.append(f"Handed over in train mode and scanned in eval mode: {came}.")
     return " ".join(parts)
 
 
@@ -343,7 +346,7 @@ def _of_model(verdicts: Sequence[Verdict], statistic: Statistic, label: str) -> 
             f"{part.estimate:.3g} [{part.low:.3g}, {part.high:.3g}])"
         )
     else:
-        said += f"at none of {total}"
+        said += f"at none of {total if len(verdicts) > 1 else 'its points'}"
     return said + _rest(
         verdicts,
         {
