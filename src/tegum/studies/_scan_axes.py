@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,8 +26,32 @@ KINDS = {
 }
 """What tells the kinds of hook points apart: a colour and a marker."""
 
-DASHES = ("solid", "dash", "dot", "dashdot")
+VARIANTS = {
+    "embedding": ("diamond", "diamond-tall"),
+    "attention": ("square", "pentagon", "hexagram"),
+    "mlp": ("triangle-up", "triangle-down", "star"),
+    "residual": ("circle",),
+    "other": ("cross", "x"),
+}
+"""The markers of the series of a kind, in the order of the forward pass."""
+
+SHADES = (0.0, -0.35, 0.4)
+"""How much darker (below 0) or lighter the series of a kind are, in that order."""
+
+MOST_SERIES = 12
+"""More series than these are told apart on hovering alone; the legend has kinds."""
+
+DASHES = ("solid", "dash", "dashdot", "longdashdot")
 """What tells models apart, in their order."""
+
+NULL = "dot"
+"""The dash of a basis at random, which no model has."""
+
+TAILS = "excess kurtosis (asinh scale)"
+"""What an axis of `stretched` values says of itself."""
+
+TITLE_WIDTH = 38
+"""Letters of a panel's title on one line, so that a phone shows it whole."""
 
 WITHIN = {
     "hook_resid_pre": 0.0,
@@ -112,21 +138,79 @@ def depth_axis(points: Sequence[Point]) -> dict[str, Any]:
     }
 
 
-def grouped(points: Sequence[Point]) -> list[tuple[str, list[int]]]:
-    """The points that one line joins: their kind, and their positions.
+def short(name: str) -> str:
+    """A point's name where space is short: "0.mlp.hook_post"."""
+    return name.removeprefix("blocks.")
+
+
+def folded(title: str) -> str:
+    """A panel's title in lines that a phone shows whole."""
+    return "<br>".join(textwrap.wrap(title, TITLE_WIDTH))
+
+
+@dataclass(frozen=True)
+class Series:
+    """The points that one line joins: their kind, their look and their positions."""
+
+    name: str
+    kind: str
+    colour: str
+    symbol: str
+    chosen: tuple[int, ...]
+
+
+def series_of(points: Sequence[Point]) -> list[Series]:
+    """The lines of a picture, told apart by colour and marker.
 
     The residual stream is one line; of other kinds those of one name along the blocks.
+    What stands before the blocks is joined to nothing.
     """
+    found, seen = [], Counter[str]()
+    for kind, name, chosen in _grouped(points):
+        position, colour = seen[kind], KINDS[kind][0]
+        seen[kind] += 1
+        found.append(
+            Series(
+                "residual stream" if kind == "residual" else name,
+                kind,
+                shaded(colour, SHADES[position % len(SHADES)]),
+                VARIANTS[kind][position % len(VARIANTS[kind])],
+                tuple(chosen),
+            )
+        )
+    return found
+
+
+def shaded(colour: str, share: float) -> str:
+    """A hex colour so much lighter, or darker if below 0; the share is in [-1, 1]."""
+    end = 255.0 if share > 0 else 0.0
+    parts = [int(colour[k : k + 2], 16) for k in (1, 3, 5)]
+    mixed = [round(part + abs(share) * (end - part)) for part in parts]
+    return "#" + "".join(f"{part:02x}" for part in mixed)
+
+
+def looks(every: Iterable[Sequence[Point]]) -> list[Series]:
+    """The looks that a legend names, each once: the series, or the kinds of many."""
+    found = {s.name: s for points in every for s in series_of(points)}
+    if len(found) <= MOST_SERIES:
+        return list(found.values())
+    kinds = dict.fromkeys(s.kind for s in found.values())
+    return [Series(kind, kind, *KINDS[kind], ()) for kind in kinds]
+
+
+def _grouped(points: Sequence[Point]) -> list[tuple[str, str, list[int]]]:
+    """Kind, name without the block, and positions of the points of each line."""
     found: dict[tuple[str, str], list[int]] = {}
     for position, point in enumerate(points):
         kind = point.kind if point.kind in KINDS else "other"
-        alike = "" if kind in ("residual", "embedding") else point.name
+        alike = "" if kind == "residual" else point.name
         if point.layer is not None:
             alike = alike.replace(f".{point.layer}.", ".", 1)
+        alike = short(alike)
         found.setdefault((kind, alike), []).append(position)
     order = list(KINDS)
     joined = sorted(found.items(), key=lambda item: order.index(item[0][0]))
-    return [(kind, chosen) for (kind, _), chosen in joined]
+    return [(kind, name, chosen) for (kind, name), chosen in joined]
 
 
 def legend_only(
@@ -147,10 +231,16 @@ def legend_only(
 __all__ = [
     "DASHES",
     "KINDS",
+    "NULL",
+    "TAILS",
+    "Series",
     "depth_axis",
     "depths",
-    "grouped",
+    "folded",
     "legend_only",
+    "looks",
+    "series_of",
+    "short",
     "stretched",
     "stretched_ticks",
 ]

@@ -15,11 +15,14 @@ from tegum.results import Results
 from tegum.store import Store
 from tegum.studies._scan_axes import (
     DASHES,
-    KINDS,
+    TAILS,
+    Series,
     depth_axis,
     depths,
-    grouped,
+    folded,
     legend_only,
+    looks,
+    series_of,
     stretched,
     stretched_ticks,
 )
@@ -112,9 +115,8 @@ def along_layers(
         rows=len(panels),
         cols=1,
         vertical_spacing=0.3 / len(panels) / 1.3,
-        subplot_titles=[panel.title for panel in panels],
+        subplot_titles=[folded(panel.title) for panel in panels],
     )
-    kinds: set[str] = set()
     for row, panel in enumerate(panels, start=1):
         heights: list[float] = []
         for position, (digest, points) in enumerate(scanned.points.items()):
@@ -123,36 +125,36 @@ def along_layers(
                     results, number, model=digest, points=points
                 ).middle
                 heights += [float(v) for v in middle if np.isfinite(v)]
-                for kind, chosen in grouped(points):
-                    kinds.add(kind)
+                for series in series_of(points):
                     trace = _line(
-                        points, chosen, middle, kind=kind, colour=colour, name=name,
+                        points, series, middle, colour=colour, name=name,
                         scale=panel.scale, dash=DASHES[position % 4],
                         model=scanned.models[digest],
                         width=2 + 2.5 * (len(panel.numbers) - 1 - k),
                     )  # fmt: skip
                     figure.add_trace(trace, row=row, col=1)
         _scale(figure, panel, heights, row=row)
-    _add_legend(figure, panels, kinds, scanned)
+    _add_legend(figure, panels, scanned)
     style(figure, height=150 + 270 * len(panels))
     longest = max(scanned.points.values(), key=len)
     figure.update_xaxes(depth_axis(longest))
     for row in range(1, len(panels)):
         figure.update_xaxes(title_text=None, row=row, col=1)
-    figure.update_annotations(font={"size": 13}, x=0, xanchor="left")
+    figure.update_annotations(
+        font={"size": 13}, x=0, xanchor="left", align="left", xshift=-40
+    )
     below = -0.24 / len(panels)
     loosely(figure).update_layout(
-        legend={"y": below}, margin={"t": 40, "b": 130, "l": 56}
+        legend={"y": below}, margin={"t": 56, "b": 150, "l": 60}
     )
     return figure
 
 
 def _line(
     points: Sequence[Point],
-    chosen: Sequence[int],
+    series: Series,
     middle: np.ndarray,
     *,
-    kind: str,
     colour: str,
     name: str,
     scale: str,
@@ -160,13 +162,14 @@ def _line(
     model: str,
     width: float,
 ) -> go.Scatter:
-    """One number at the points of one kind of one model.
+    """One number at the points of one series of one model.
 
     Lines are the narrower the later they are drawn, so that none hides another.
     """
-    places, values = depths(points), middle[list(chosen)]
+    chosen = list(series.chosen)
+    places, values = depths(points), middle[chosen]
     told = [
-        f"{model}<br>{points[k].name} ({kind})<br>{name}: {middle[k]:.3g}"
+        f"{model}<br>{points[k].name} ({series.kind})<br>{name}: {middle[k]:.3g}"
         for k in chosen
     ]
     return go.Scatter(
@@ -174,7 +177,7 @@ def _line(
         y=stretched(values) if scale == "tails" else values,
         mode="lines+markers",
         line={"color": colour, "width": width, "dash": dash},
-        marker={"symbol": KINDS[kind][1], "size": 5 + width},
+        marker={"symbol": series.symbol, "size": 5 + width},
         text=told,
         hovertemplate="%{text}<extra></extra>",
         showlegend=False,
@@ -186,29 +189,31 @@ def _scale(
 ) -> None:
     """The vertical axis of one panel."""
     if panel.scale == "tails":
-        figure.update_yaxes(stretched_ticks(heights), row=row, col=1)
+        said = TAILS if "kurtosis" in panel.title else "count (asinh scale)"
+        ticks = stretched_ticks(heights) | {"title": {"text": said}}
+        figure.update_yaxes(ticks, row=row, col=1)
     elif panel.scale == "log" and max(heights, default=1) > 20 * min(
         heights, default=1
     ):
-        figure.update_yaxes(type="log", dtick="D2", row=row, col=1)
+        figure.update_yaxes(
+            type="log", dtick="D2", title_text="logarithmic scale", row=row, col=1
+        )
     else:
         figure.update_yaxes(rangemode="tozero", row=row, col=1)
 
 
-def _add_legend(
-    figure: go.Figure, panels: Sequence[Panel], kinds: set[str], scanned: Scanned
-) -> None:
+def _add_legend(figure: go.Figure, panels: Sequence[Panel], scanned: Scanned) -> None:
     """What colours, markers and dashes say, each once."""
     said = {name: colour for panel in panels for _, name, colour in panel.numbers}
     entries = [
         legend_only(name, rank=k, color=colour)
         for k, (name, colour) in enumerate(said.items())
     ]
-    if len(kinds) > 1:
+    markers = looks(scanned.points.values())
+    if len(markers) > 1:
         entries += [
-            legend_only(kind, rank=20 + k, symbol=symbol)
-            for k, (kind, (_, symbol)) in enumerate(KINDS.items())
-            if kind in kinds
+            legend_only(look.name, rank=20 + k, symbol=look.symbol)
+            for k, look in enumerate(markers)
         ]
     if len(scanned.models) > 1:
         entries += [

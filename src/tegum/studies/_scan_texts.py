@@ -7,9 +7,19 @@ import functools
 from tegum.studies._scan_beforehand import FEWEST_SAMPLED
 from tegum.studies._scan_claims import Scanned, blocks_needed
 from tegum.studies._scan_figures import first_token, outliers
-from tegum.studies._scan_units import heaviest, largest, ranked
+from tegum.studies._scan_ranks import ranked
+from tegum.studies._scan_units import heaviest, largest
 from tegum.study import Figure
 from tegum.wording import counted
+
+MAPS = (
+    "Each kind of units has a panel, that with the largest gap first, and its title "
+    "says what stands in a cell; where columns are many that is told on hovering. In "
+    "the residual stream a row is one unit at every point, chosen by the sum over "
+    "points; attention heads and neurons are other units in every layer, so that there "
+    "a row is a rank."
+)
+"""How to read a map of units."""
 
 
 def background_of(scanned: Scanned, *, claims: int, alpha: float) -> str:
@@ -69,22 +79,21 @@ def figures_of(scanned: Scanned) -> list[Figure]:
         "scan-large-units": (
             largest,
             "The largest units over the whole text: a few of them carry the kurtosis "
-            "across coordinates. Rows are units, columns points; colour and number are "
-            "the unit's root mean square, that of the unit in the middle being 1. A "
-            "row that is bright from end to end is one direction of the residual "
-            "stream.",
+            "across coordinates. Colour is a unit's root mean square, that of the "
+            f"median unit being 1. {MAPS} A row there that is bright from end to end "
+            "is one direction of the residual stream.",
         ),
         "scan-heavy-units": (
             heaviest,
             "The units that carry the kurtosis over tokens, over the whole text: those "
-            "with the largest share of variance times excess kurtosis, summed over the "
-            "points. Colour is the unit's excess kurtosis, the number in a cell its "
-            "share of the variance.",
+            "with the largest share of variance times excess kurtosis. Colour is the "
+            f"unit's excess kurtosis. {MAPS}",
         ),
         "scan-ranks": (
             ranked,
             "Every unit's excess kurtosis over the whole text, the heaviest first. A "
-            "curve is a hook point, a darker one nearer the input; dotted in grey are "
+            "panel is a kind of points, a curve one hook point, darker nearer the "
+            "input; dotted in grey are "
             "the same units after one rotation. A few units far above the rest carry a "
             "privileged basis; a curve that lies above the grey from end to end is one "
             "in every unit.",

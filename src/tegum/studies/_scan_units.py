@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -14,11 +15,12 @@ from plotly.subplots import make_subplots
 
 from tegum.measures.moment_numbers import excess_kurtosis_per_unit, mean_squares
 from tegum.measures.moments import Moments, from_arrays, merge
-from tegum.report.figures import GREY, loosely, ordered_colours, style
+from tegum.report.figures import loosely, style
 from tegum.results import Results
 from tegum.store import Store
-from tegum.studies._scan_axes import stretched, stretched_ticks
+from tegum.studies._scan_axes import folded, short, stretched, stretched_ticks
 from tegum.studies._scan_claims import Scanned
+from tegum.studies._scan_picture import over_blocks
 
 if TYPE_CHECKING:
     from tegum.activations import Point
@@ -26,11 +28,16 @@ if TYPE_CHECKING:
 NAMED = 12
 """Units named in a picture; the few that carry the kurtosis are fewer."""
 
-WRITTEN = 10
-"""Up to so many points side by side, the share of the variance stands in each cell."""
+WRITTEN = 12
+"""Up to so many points side by side, a number stands in each cell."""
 
-CURVES = 16
-"""Points drawn as curves of ranks, evenly along the layers if there are more."""
+STREAM = "residual stream"
+
+WRITERS = ("hook_attn_out", "hook_mlp_out", "hook_normalized")
+"""How the names of points end that have the units of the residual stream."""
+
+TOP, MAP_HEIGHT, BETWEEN = 60, 260, 150
+"""Pixels above the first map, of a map, and between maps for names and a title."""
 
 
 @dataclass(frozen=True)
@@ -104,24 +111,24 @@ def _units(rest: Moments, rotated: Moments | None) -> Units:
 def largest(results: Results, store: Store, *, scanned: Scanned) -> go.Figure:
     """The largest units, which carry the kurtosis across coordinates.
 
-    A cell is one unit at one point, its colour and number the unit's root mean square,
-    that of the unit in the middle being 1.
+    A cell is one unit at one point, its colour the unit's root mean square, that of the
+    unit in the middle being 1.
     """
 
     def told(units: Sequence[Units]) -> tuple[np.ndarray, np.ndarray, list[list[str]]]:
         size = np.array([u.size for u in units])
         return size, np.nan_to_num(size), [[f"{v:.1f}" for v in u] for u in size]
 
-    title = "size; unit<br>in the<br>middle 1"
-    return _maps(results, store, scanned, told=told, title=title, least=0.0)
+    title, gap = "RMS, the<br>median<br>unit's = 1", "gap_per_vector"
+    how = Told(told, gap, "its size")
+    return _maps(results, store, scanned, how=how, title=title, least=0.0)
 
 
 def heaviest(results: Results, store: Store, *, scanned: Scanned) -> go.Figure:
     """The units that carry the kurtosis over tokens.
 
-    They are those with the largest share of the variance times excess kurtosis, summed
-    over the points. A cell is one unit at one point, its colour the unit's excess
-    kurtosis, its number the share of the variance.
+    They are those with the largest share of the variance times excess kurtosis. A cell
+    is one unit at one point, its colour the unit's excess kurtosis.
     """
 
     def told(units: Sequence[Units]) -> tuple[np.ndarray, np.ndarray, list[list[str]]]:
@@ -130,12 +137,58 @@ def heaviest(results: Results, store: Store, *, scanned: Scanned) -> go.Figure:
         carried = np.nan_to_num(np.maximum(kurtosis, 0.0)) * share
         return kurtosis, carried, [[f"{v:.0%}" for v in u] for u in share]
 
+    how = Told(told, "gap_per_unit", "its share of the variance")
     title = "excess<br>kurtosis"
-    return _maps(results, store, scanned, told=told, title=title, least=-0.5)
+    return _maps(results, store, scanned, how=how, title=title, least=-0.5)
 
 
-Told = Callable[[Sequence[Units]], tuple[np.ndarray, np.ndarray, list[list[str]]]]
-"""From the units at each point: their colours, what ranks them, what is written."""
+@dataclass(frozen=True)
+class Told:
+    """What a map shows of the units at each point, and by which gap panels are ordered.
+
+    `of` gives their colours, what ranks them and what is written; `written` says what
+    that is.
+    """
+
+    of: Callable[[Sequence[Units]], tuple[np.ndarray, np.ndarray, list[list[str]]]]
+    gap: str
+    written: str
+
+
+@dataclass(frozen=True)
+class Space:
+    """Points that are shown together, of one width.
+
+    In a shared space a unit is the same one at every point; elsewhere each point has
+    units of its own.
+    """
+
+    name: str
+    points: tuple[Point, ...]
+    shared: bool
+
+
+def spaces_of(points: Sequence[Point], widths: Mapping[str, int]) -> list[Space]:
+    """Every point in one space: the residual stream, and the others by kind and width.
+
+    What writes into the residual stream has its units, where it is as wide.
+    """
+    stream = [p for p in points if _in_stream(p)]
+    usual = Counter(widths[p.name] for p in stream).most_common(1)
+    width = usual[0][0] if usual else None
+    groups: dict[tuple[str, int], list[Point]] = {}
+    for point in points:
+        own = widths[point.name]
+        kind = STREAM if _in_stream(point) and own == width else point.kind
+        groups.setdefault((kind, own), []).append(point)
+    return [
+        Space(f"{kind}, {own} units", tuple(chosen), kind == STREAM)
+        for (kind, own), chosen in groups.items()
+    ]
+
+
+def _in_stream(point: Point) -> bool:
+    return point.kind in ("residual", "embedding") or point.name.endswith(WRITERS)
 
 
 def _maps(
@@ -143,174 +196,148 @@ def _maps(
     store: Store,
     scanned: Scanned,
     *,
-    told: Told,
+    how: Told,
     title: str,
     least: float,
 ) -> go.Figure:
-    """A map of units by points for every model, one colour scale for all."""
+    """A map of units by points for every space of every model, on one colour scale."""
     found = units_of(results, store, scanned=scanned)
-    models = [d for d in scanned.models if any(key[0] == d for key in found)]
+    panels = [
+        (digest, space)
+        for digest in scanned.models
+        for space in _ordered(results, digest, scanned, found, gap=how.gap)
+    ]
+    many, rows = len(scanned.models) > 1, len(panels)
+    height = TOP + rows * (MAP_HEIGHT + BETWEEN)
     figure = make_subplots(
-        rows=len(models),
+        rows=rows,
         cols=1,
-        vertical_spacing=0.36 / max(len(models), 1),
-        subplot_titles=[scanned.models[d] for d in models] if len(models) > 1 else None,
+        vertical_spacing=BETWEEN / (height - TOP - BETWEEN),
+        subplot_titles=[
+            folded(
+                (f"{scanned.models[digest]}: " if many else "")
+                + f"{space.name}; {_in_cells(space, how)}"
+            )
+            for digest, space in panels
+        ],
     )
     heights: list[float] = []
-    for row, digest in enumerate(models, start=1):
-        points = _of_one_width(scanned.points[digest], digest, found)
-        map_of, shown = _map(points, [found[digest, p.name] for p in points], told)
+    for row, (digest, space) in enumerate(panels, start=1):
+        units = [found[digest, p.name] for p in space.points]
+        drawn, shown = (_map if space.shared else _own)(space.points, units, how)
         heights += shown
-        figure.add_trace(map_of, row=row, col=1)
+        figure.add_trace(drawn, row=row, col=1)
+        named = "unit" if space.shared else "rank of the unit"
+        figure.update_yaxes(title_text=named, row=row, col=1)
     ticks = stretched_ticks(heights)
-    bar = {"title": {"text": title}, "thickness": 14}
+    bar = {"title": {"text": title}, "thickness": 14, "len": 300, "lenmode": "pixels"}
     figure.update_layout(
         coloraxis={
             "colorscale": "Viridis",
             "cmin": float(stretched(min([least, *heights]))),
             "cmax": float(stretched(max([1.0, *heights]))),
-            "colorbar": bar | {k: ticks[k] for k in ("tickvals", "ticktext")},
+            "colorbar": bar
+            | {"y": 1, "yanchor": "top"}
+            | {k: ticks[k] for k in ("tickvals", "ticktext")},
         }
     )
-    style(figure, height=130 + 330 * len(models))
+    style(figure, height=height)
     figure.update_xaxes(tickangle=-60, tickfont={"size": 10}, showline=False)
-    figure.update_yaxes(type="category", title_text="unit", showline=False)
-    loosely(figure).update_layout(margin={"l": 64, "b": 150, "t": 40})
+    figure.update_yaxes(type="category", showline=False)
+    figure.update_annotations(
+        font={"size": 12}, x=0, xanchor="left", align="left", xshift=-48
+    )
+    loosely(figure).update_layout(margin={"l": 64, "b": BETWEEN, "t": TOP})
     return figure
 
 
-def _of_one_width(
-    points: Sequence[Point], model: str, found: Mapping[tuple[str, str], Units]
-) -> list[Point]:
-    """The points of the commonest width: only there a unit is the same everywhere."""
-    there = [p for p in points if (model, p.name) in found]
-    widths = [len(found[model, p.name].share) for p in there]
-    usual = max(dict.fromkeys(widths), key=widths.count)
-    return [p for p, width in zip(there, widths, strict=True) if width == usual]
+def _in_cells(space: Space, how: Told) -> str:
+    """What is written in the cells of a space, or that it is told on hovering."""
+    if not space.shared:
+        said = "in a cell: the unit's number"
+    else:
+        said = f"in a cell: {how.written}"
+    if len(space.points) > WRITTEN:
+        said = f"{said.removeprefix('in a cell: ')} on hovering"
+    return said
+
+
+def _ordered(
+    results: Results,
+    digest: str,
+    scanned: Scanned,
+    found: Mapping[tuple[str, str], Units],
+    *,
+    gap: str,
+) -> list[Space]:
+    """The spaces of a model, that with the largest gap first."""
+    there = [p for p in scanned.points[digest] if (digest, p.name) in found]
+    widths = {p.name: len(found[digest, p.name].share) for p in there}
+
+    def most(space: Space) -> float:
+        middle = over_blocks(results, gap, model=digest, points=space.points).middle
+        return float(np.max(np.nan_to_num(middle, nan=-np.inf)))
+
+    return sorted(spaces_of(there, widths), key=most, reverse=True)
 
 
 def _map(
-    points: Sequence[Point], units: Sequence[Units], told: Told
+    points: Sequence[Point], units: Sequence[Units], how: Told
 ) -> tuple[Any, list[float]]:
     """The units that carry most, summed over the points, along the points."""
-    values, carried, written = told(units)
+    values, carried, written = how.of(units)
     top = np.argsort(-carried.sum(axis=0), kind="stable")[:NAMED][::-1]
-    shown = values[:, top].T
     hover = [
-        [
-            f"{point.name}<br>unit {unit}<br>excess kurtosis {u.kurtosis[unit]:.3g}"
-            f"<br>{u.share[unit]:.2%} of the variance<br>size {u.size[unit]:.3g}"
-            f"<br>largest |x| {u.largest[unit]:.3g}"
-            for point, u in zip(points, units, strict=True)
-        ]
-        for unit in top
+        [_hover(p, u, unit) for p, u in zip(points, units, strict=True)] for unit in top
     ]
+    texts = [[row[unit] for row in written] for unit in top]
+    names = [str(unit) for unit in top]
+    return _heatmap(points, values[:, top].T, rows=names, hover=hover, texts=texts)
+
+
+def _own(
+    points: Sequence[Point], units: Sequence[Units], how: Told
+) -> tuple[Any, list[float]]:
+    """The units that carry most at each point by itself, the first on top."""
+    values, carried, _ = how.of(units)
+    top = np.argsort(-carried, axis=1, kind="stable")[:, :NAMED][:, ::-1]
+    shown = np.take_along_axis(values, top, axis=1).T
+    hover = [
+        [_hover(p, u, k) for p, u, k in zip(points, units, row, strict=True)]
+        for row in top.T
+    ]
+    ranks = [str(rank) for rank in range(top.shape[1], 0, -1)]
+    texts = [[str(unit) for unit in row] for row in top.T]
+    return _heatmap(points, shown, rows=ranks, hover=hover, texts=texts)
+
+
+def _hover(point: Point, u: Units, unit: int) -> str:
+    return (
+        f"{point.name}<br>unit {unit}<br>excess kurtosis {u.kurtosis[unit]:.3g}"
+        f"<br>{u.share[unit]:.2%} of the variance<br>size {u.size[unit]:.3g}"
+        f"<br>largest |x| {u.largest[unit]:.3g}"
+    )
+
+
+def _heatmap(
+    points: Sequence[Point],
+    shown: np.ndarray,
+    *,
+    rows: list[str],
+    hover: list[list[str]],
+    texts: list[list[str]],
+) -> tuple[Any, list[float]]:
     trace = go.Heatmap(
-        x=[p.name for p in points],
-        y=[str(unit) for unit in top],
+        x=[short(p.name) for p in points],
+        y=rows,
         z=stretched(shown),
         coloraxis="coloraxis",
         customdata=hover,
         hovertemplate="%{customdata}<extra></extra>",
-        text=[[row[unit] for row in written] for unit in top],
+        text=texts,
         texttemplate="%{text}" if len(points) <= WRITTEN else None,
         textfont={"size": 10},
         xgap=1,
         ygap=1,
     )
     return trace, [float(v) for v in shown.ravel() if math.isfinite(v)]
-
-
-def ranked(results: Results, store: Store, *, scanned: Scanned) -> go.Figure:
-    """How the kurtosis is spread over the units of each point, the heaviest first.
-
-    A curve is one point, darker ones nearer the input; grey curves are the same tokens
-    after one rotation, where no unit should stand out.
-    """
-    found = units_of(results, store, scanned=scanned)
-    models = [d for d in scanned.models if any(key[0] == d for key in found)]
-    figure = make_subplots(
-        rows=len(models),
-        cols=1,
-        vertical_spacing=0.12,
-        subplot_titles=[scanned.models[d] for d in models] if len(models) > 1 else None,
-    )
-    heights: list[float] = []
-    for row, digest in enumerate(models, start=1):
-        points = [p for p in scanned.points[digest] if (digest, p.name) in found]
-        chosen = _evenly(points, CURVES)
-        for colour, point in zip(ordered_colours(len(chosen)), chosen, strict=True):
-            units = found[digest, point.name]
-            for trace in _rank_curves(point, units, colour=colour):
-                figure.add_trace(trace, row=row, col=1)
-            both = (*units.kurtosis, *units.rotated)
-            heights += [float(v) for v in both if math.isfinite(v)]
-        figure.add_trace(_depth_bar(chosen, row=row, rows=len(models)), row=row, col=1)
-    figure.update_yaxes(stretched_ticks(heights), title_text="excess kurtosis")
-    style(figure, height=100 + 340 * len(models))
-    figure.update_xaxes(type="log", dtick=1, title_text="rank of the unit")
-    loosely(figure).update_layout(showlegend=False, margin={"t": 40, "b": 64})
-    return figure
-
-
-def _evenly(points: Sequence[Point], most: int) -> list[Point]:
-    """At most so many of the points, the first and the last among them."""
-    if len(points) <= most:
-        return list(points)
-    places = np.linspace(0, len(points) - 1, most).round().astype(int)
-    return [points[k] for k in dict.fromkeys(places.tolist())]
-
-
-def _rank_curves(point: Point, units: Units, *, colour: str) -> list[go.Scatter]:
-    """One point's units in order, and those of its rotated copy in grey."""
-    curves = []
-    for values, line in (
-        (units.rotated, {"color": GREY, "width": 1, "dash": "dot"}),
-        (units.kurtosis, {"color": colour, "width": 2}),
-    ):
-        order = np.argsort(-values, kind="stable")[: int(np.isfinite(values).sum())]
-        rotated = values is units.rotated
-        told = [
-            f"{point.name}, rotated"
-            if rotated
-            else f"{point.name}<br>unit {unit}: "
-            f"{values[unit]:.3g}, {units.share[unit]:.2%} of the variance"
-            for unit in order
-        ]
-        curves.append(
-            go.Scatter(
-                x=np.arange(1, len(order) + 1),
-                y=stretched(values[order]),
-                mode="lines",
-                line=line,
-                text=told,
-                hovertemplate="%{text}<extra></extra>",
-            )
-        )
-    return curves
-
-
-def _depth_bar(chosen: Sequence[Point], *, row: int, rows: int) -> go.Scatter:
-    """A bar that says which colour is how deep."""
-    colours = ordered_colours(max(len(chosen), 2))
-    scale = [[k / (len(colours) - 1), colour] for k, colour in enumerate(colours)]
-    return go.Scatter(
-        x=[None],
-        y=[None],
-        mode="markers",
-        marker={
-            "color": [0],
-            "cmin": 0,
-            "cmax": 1,
-            "colorscale": scale,
-            "showscale": True,
-            "colorbar": {
-                "tickvals": [0, 1],
-                "ticktext": ["first", "last"],
-                "thickness": 14,
-                "len": 0.9 / rows,
-                "y": 1 - (row - 0.5) / rows,
-            },
-        },
-        hoverinfo="skip",
-    )
