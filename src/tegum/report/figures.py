@@ -20,6 +20,8 @@ Their yellow and black are left out: one is lost on white, the other on dark.
 
 SYMBOLS = ("circle", "square", "diamond", "triangle-up", "cross", "x")
 GREY = "#808891"
+HEADLINE_WIDTH = 640
+"""In pixels, of a headline that does not say how narrow it may become."""
 
 
 def ordered_colours(count: int) -> list[str]:
@@ -167,6 +169,16 @@ def narrowest_width(figure: go.Figure) -> int:
     columns = columns_of(figure)
     wanted = 300 if columns == 1 else min(1100, max(640, 260 * columns))
     return int(loosely(figure).layout.width or wanted)
+
+
+def headline_width(figure: go.Figure) -> int:
+    """The width in pixels below which a page scrolls the headline.
+
+    It is wider than other pictures need be, unless the figure says how narrow it may
+    become: `figure.update_layout(meta={"narrowest": 320})`.
+    """
+    meta = loosely(figure).layout.meta
+    return int(meta["narrowest"]) if meta and "narrowest" in meta else HEADLINE_WIDTH
 
 
 def _hex(colour: str) -> str:

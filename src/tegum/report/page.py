@@ -20,7 +20,7 @@ from tegum.measures.facts import Measure
 from tegum.measures.geometry import FACTS, GEOMETRY
 from tegum.report.drawing import draw_figure, draw_headline
 from tegum.report.encode import figure_json, number, script_json
-from tegum.report.figures import narrowest_width
+from tegum.report.figures import headline_width, narrowest_width
 from tegum.report.frame import Frame, frame
 from tegum.report.labels import (
     factor_name,
@@ -84,6 +84,7 @@ def page_html(
     layout = layout_of(study, results, verdicts)
     model = page_model(study, results, verdicts, store=store, layout=layout)
     picture, note = headline(study, results, verdicts, layout=layout, model=model)
+    drawing = "null" if picture is None else figure_json(picture)
     figures, drawn = further_figures(
         study, results, store=store, design=design, called=called
     )
@@ -111,13 +112,14 @@ def page_html(
         background=background.text if study.background.strip() else "",
         picture_label=escape(f"The headline picture. {sentence}"),
         picture_note=escape(note),
+        picture_width="" if picture is None else str(headline_width(picture)),
         verdicts=verdict_table(said, unit=unit).text,
         figures=figures.text,
         method=method(study, results, layout, design=design).text,
         provenance=provenance(
             study, results, store=store, design=design, called=called
         ).text,
-        model=f'{script_json(model)[:-1]},"picture":{picture},"figures":[{drawn}]}}',
+        model=f'{script_json(model)[:-1]},"picture":{drawing},"figures":[{drawn}]}}',
         plotly=get_plotlyjs(),
         script="\n".join(_asset(name) for name in SCRIPTS),
     )
@@ -225,18 +227,18 @@ def headline(
     *,
     layout: Frame,
     model: Mapping[str, Any],
-) -> tuple[str, str]:
-    """The headline picture as JSON that is safe in a script, and a note on it."""
+) -> tuple[go.Figure | None, str]:
+    """The headline picture, where there is something to draw, and a note on it."""
     if study.picture is not None:
-        return figure_json(draw_headline(study, results, verdicts)), ""
+        return draw_headline(study, results, verdicts), ""
     names = model["claimed"] or [model["first"]]
     figure = default_picture(layout, model["series"], names)
     if figure is None:
-        return "null", ""
+        return None, ""
     fixed = "; ".join(f"{k}: {v}" for k, v in held_fixed(layout).items())
     units = several(unit_of(study.subject))
     note = f"Medians over {units}, with 95 % intervals for each point alone."
-    return figure_json(figure), f"{note} Shown at {fixed}." if fixed else note
+    return figure, f"{note} Shown at {fixed}." if fixed else note
 
 
 def default_headline(
