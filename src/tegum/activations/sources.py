@@ -219,8 +219,10 @@ def _from_function(source: str) -> tuple[nn.Module, Any | None]:
             f"{source!r} raised {_named(error)}; it must be a function that needs no "
             "argument and returns a torch.nn.Module"
         ) from error
-    pair = isinstance(returned, tuple) and len(returned) == 2
-    module, tokenizer = returned if pair else (returned, None)
+    module: Any = returned
+    tokenizer: Any = None
+    if isinstance(returned, tuple) and len(returned) == 2:
+        module, tokenizer = returned
     if not isinstance(module, nn.Module):
         raise ValueError(
             f"{source!r} returned an object of type {type(module).__name__}; it must "
