@@ -47,7 +47,7 @@ DASHES = ("solid", "dash", "dashdot", "longdashdot")
 NULL = "dot"
 """The dash of a basis at random, which no model has."""
 
-TAILS = "excess kurtosis (asinh scale)"
+TAILS = "excess kurtosis (asinh)"
 """What an axis of `stretched` values says of itself."""
 
 TITLE_WIDTH = 38

@@ -127,12 +127,12 @@ def layers(
     longest = max(scanned.points.values(), key=len)
     figure.update_xaxes(depth_axis(longest))
     figure.update_xaxes(title_text=None, row=1, col=1)
-    figure.update_yaxes(title_text=TAILS)
+    figure.update_yaxes(title={"text": TAILS, "font": {"size": 12}})
     figure.update_annotations(
         font={"size": 13}, x=0, xanchor="left", align="left", xshift=-48
     )
     loosely(figure).update_layout(
-        legend={"y": -0.1}, margin={"t": 56, "b": 170}, meta={"narrowest": 320}
+        legend={"y": -0.12}, margin={"t": 56, "b": 170}, meta={"narrowest": 320}
     )
     return figure
 

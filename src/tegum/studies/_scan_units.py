@@ -288,7 +288,8 @@ def _map(
     values, carried, written = how.of(units)
     top = np.argsort(-carried.sum(axis=0), kind="stable")[:NAMED][::-1]
     hover = [
-        [_hover(p, u, unit) for p, u in zip(points, units, strict=True)] for unit in top
+        [_hover(p, u, int(unit)) for p, u in zip(points, units, strict=True)]
+        for unit in top
     ]
     texts = [[row[unit] for row in written] for unit in top]
     names = [str(unit) for unit in top]
@@ -303,7 +304,7 @@ def _own(
     top = np.argsort(-carried, axis=1, kind="stable")[:, :NAMED][:, ::-1]
     shown = np.take_along_axis(values, top, axis=1).T
     hover = [
-        [_hover(p, u, k) for p, u, k in zip(points, units, row, strict=True)]
+        [_hover(p, u, int(k)) for p, u, k in zip(points, units, row, strict=True)]
         for row in top.T
     ]
     ranks = [str(rank) for rank in range(top.shape[1], 0, -1)]
