@@ -131,7 +131,7 @@ def test_the_maps_of_units_find_the_one_that_stands_out():
     for name in ("scan-large-units", "scan-heavy-units"):
         figure = next(f for f in asked.study.figures if f.name == name)
         drawn = figure.draw(results, store).data[0]
-        assert drawn.y[-1] == "17"
+        assert drawn.text[-1][0] == "17"
         assert "unit 17" in drawn.customdata[-1][0]
 
 

@@ -1,6 +1,7 @@
 """A scan's pictures: nothing left out, and every line told from every other."""
 
 from itertools import combinations
+from typing import Any
 
 import pytest
 
@@ -17,11 +18,13 @@ from tegum.studies._scan_axes import (
 from tegum.studies._scan_units import spaces_of
 
 WIDTHS = {"attn.hook_z": 48, "mlp.hook_pre": 256, "mlp.hook_post": 256}
-KINDS = {"attn": "attention", "mlp": "mlp", "resid": "residual"}
+KINDS: dict[str, Any] = {"attn": "attention", "mlp": "mlp", "resid": "residual"}
 
 
-def point(name, layer=None):
-    kind = next((kind for part, kind in KINDS.items() if part in name), "embedding")
+def point(name, layer=None) -> Any:
+    kind: Any = next(
+        (kind for part, kind in KINDS.items() if part in name), "embedding"
+    )
     return Point(name, name, "output", "other" if "final" in name else kind, layer)
 
 
