@@ -254,7 +254,7 @@ CLAIMS = [
         beside("neurons_0_gap_per_vector", TREATED, CONTROL),
         SPARSER,
         holds="raises",
-        reason="By 1 of excess kurtosis, of 9 or more.",
+        reason="By 1 of excess kurtosis, of 7 or more.",
         source="The pilot; Pona 2023: kurtosis rises with dropout.",
     ),
     said(
