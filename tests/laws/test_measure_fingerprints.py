@@ -13,8 +13,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tegum.activations.measures import SCAN
 from tegum.arrays import Artifact, stream
-from tegum.measures import MEASURES
+from tegum.measures import MEASURES, moments
+from tegum.measures.sphere import random_rotations
 from tegum.studies import names, study_named
 from tegum.studies._mean_share import MEAN_SHARE
 from tegum.studies._predictions import prediction_error
@@ -62,14 +64,29 @@ def made(row, *, starts=3):
             "checkpoint_step": kept,
             "W_history": W[:2][::-1],
             "b_history": b[:2][::-1],
+            **scanned(),
         }
     )
+
+
+def scanned():
+    """What a hook point leaves: tokens with a heavy unit, as they are and rotated."""
+    draws = stream(0, "scan fingerprints")
+    tokens = draws.standard_normal((60, 6)) * [1.0, 1.0, 2.0, 0.5, 1.0, 1.0] + 0.3
+    tokens[::20, 2] *= 9.0
+    groups = {"rest": tokens, "first": 3.0 * tokens[:5], "sample": tokens[:30]}
+    for k, rotation in enumerate(random_rotations(6, count=2, generator=draws)):
+        groups[f"rotated_{k}"] = tokens[:30] @ rotation.T
+    arrays = {}
+    for name, vectors in groups.items():
+        arrays |= moments.to_arrays(moments.summarise(vectors), name)
+    return arrays
 
 
 OF_TOYS = (TRAINING, ROTATION_GAP, VECTOR_KURTOSIS)
 OF_STUDIES = (SURVIVAL, KEPT, PREDICTION, MEAN_SHARE)
 CASES = {
-    measure.name: (measure, TOY) for measure in (*MEASURES, *OF_TOYS, *OF_STUDIES)
+    measure.name: (measure, TOY) for measure in (*MEASURES, *OF_TOYS, *OF_STUDIES, SCAN)
 } | {PHASE.name: (PHASE, SMALL)}
 
 
@@ -97,7 +114,7 @@ def test_fixed_arrays_keep_their_numbers(name):
 
 
 def test_every_measure_of_toy_models_has_its_case():
-    used = {measure.name for measure in MEASURES}
+    used = {measure.name for measure in (*MEASURES, SCAN)}
     for study in map(study_named, names()):
         if "n_hidden" in {factor.name for factor in study.subject.factors}:
             used |= {measure.name for measure in study.measures}
