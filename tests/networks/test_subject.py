@@ -12,7 +12,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from conftest import ALL_SITES, TINY
+from networks.conftest import ALL_SITES, TINY
 from tegum.arrays import RowsFailed
 from tegum.design import grid
 from tegum.execution import execute

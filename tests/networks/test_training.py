@@ -14,7 +14,7 @@ import safetensors
 import torch
 from transformers import AutoModelForCausalLM, GPT2Config, GPT2LMHeadModel
 
-from conftest import ALL_SITES
+from networks.conftest import ALL_SITES
 from tegum.arrays import Artifact
 from tegum.networks import TRANSFORMER_TRAINING, build, heldout_loss
 from tegum.networks import training as under_test
