@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import concurrent.futures
-import contextlib
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -12,6 +11,7 @@ from tegum.activations.layouts import Point
 from tegum.activations.libraries import library
 from tegum.activations.models import OpenedModel
 from tegum.activations.passes import Found, OutOfMemory, Pass, Readers, run
+from tegum.parallel import one_thread
 
 POLL_SECONDS = 0.2
 
@@ -56,7 +56,7 @@ def in_threads(
     first = group[0]
     alone = first.row["mode"] == "train" or not _thread_safe(first.model)
     with (
-        _one_thread(),
+        one_thread(),
         concurrent.futures.ThreadPoolExecutor(
             1 if alone else max(workers, 1), initializer=_use_one_thread
         ) as pool,
@@ -86,18 +86,6 @@ def _thread_safe(model: OpenedModel) -> bool:
 
 def _use_one_thread() -> None:
     library("torch").set_num_threads(1)
-
-
-@contextlib.contextmanager
-def _one_thread() -> Iterator[None]:
-    """One thread for every operation, so that sums keep their order."""
-    torch = library("torch")
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _said(asked: Pass, error: Exception) -> str:
